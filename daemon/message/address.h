@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* address.h - addresses in header fields and envelopes (RFC 5322 3.4, RFC 5321 4.1.2). */
+#ifndef SEALRELAY_MESSAGE_ADDRESS_H
+#define SEALRELAY_MESSAGE_ADDRESS_H
+
+#include "daemon/base/buf.h"
+
+struct mailbox {
+    char *name; /* display name, UTF-8, NULL when there is none */
+    char *addr; /* local@domain, domain lower case; local part as written */
+};
+
+struct mailbox_list {
+    struct mailbox *items;
+    size_t n;
+};
+
+/* mailbox_list_parse - the mailboxes of an address-list field, groups flattened, unusable ones
+ * (no domain, control bytes, over 254 bytes) left out. Through GMime. Errors: ERR_NOMEM. */
+enum err mailbox_list_parse(struct bytes value, struct mailbox_list *out);
+void mailbox_list_clear(struct mailbox_list *l);
+
+/* address_is_valid - is s local@domain that may go into an envelope: 254 bytes at most, local part
+ * 64, no control bytes, no blanks or specials outside quotes, an LDH or U-label domain. */
+bool address_is_valid(const char *s);
+bool address_is_ascii(const char *s);
+/* address_fold - lower case of the whole address, for aliases and mailboxes. */
+void address_fold(char *s);
+/* address_domain - behind the last '@'; "" when there is none. Borrowed. */
+const char *address_domain(const char *s);
+/* address_is_reverse - has the local part the form r-<16 of a-z2-7> of a reverse alias? */
+bool address_is_reverse(const char *s);
+
+/* mailbox_append - "Name" <addr> as RFC 5322 phrase, RFC 2047 where needed, ASCII only. */
+enum err mailbox_append(struct buf *out, const char *name, const char *addr);
+/* unstructured_append - UTF-8 or raw 8-bit text as an ASCII field body (RFC 2047), folded. */
+enum err unstructured_append(struct buf *out, struct bytes value);
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* queue.h - accepted messages, sealed at rest, until they are delivered.
+ *
+ * A 250 may be sent once queue_commit answered ERR_OK: the message is then on disk, synced. Entries
+ * are sealed with AES-256-GCM under a data key that only the token opens (AAD: id and direction).
+ * Small bodies lie in SQLite, larger ones in files synced with their folder before the row commits.
+ * Commits of all sessions that wait share one sync. Thread-safe. Every call may answer ERR_BUSY,
+ * ERR_IO, ERR_NOSPACE, ERR_HSM_AWAY, ERR_NOMEM. */
+#ifndef SEALRELAY_QUEUE_H
+#define SEALRELAY_QUEUE_H
+
+#include "hsm/hsm.h"
+
+#include <stdint.h>
+
+#define QUEUE_SCHEMA           1
+#define QUEUE_INLINE_MAX_BYTES (256u * 1024) /* sealed bodies above are files */
+
+struct queue;
+
+enum queue_direction { QUEUE_FORWARD, QUEUE_REPLY, QUEUE_NOTICE };
+
+struct queue_options {
+    const char *dir;         /* holds queue.db and body files; must exist */
+    unsigned lifetime_s;     /* after which an entry is failed; 0: 5 days */
+    uint64_t free_min_bytes; /* below this much free space: ERR_NOSPACE; 0: 1.5 x message limit */
+    unsigned data_key_age_s; /* 0: 24 h */
+};
+
+/* queue_open - open or make the queue. A second process on the same folder is refused (flock).
+ * Stale unfinished body files are removed. Errors: ERR_CONFIG (newer schema, in use, not ours). */
+enum err queue_open(const struct queue_options *options, struct hsm *hsm, struct queue **out);
+void queue_close(struct queue *q);
+
+/* ---- accepting ---- */
+
+struct queue_envelope {
+    id_text id; /* the message's id in the log, made by the caller */
+    enum queue_direction direction;
+    const char *profile;   /* id; in clear in the row, for suspending */
+    const char *hop;       /* key of the next hop: the recipient's domain, or "" for the default */
+    const char *mail_from; /* our return path; sealed */
+    const char *rcpt_to;   /* sealed */
+};
+
+struct queue_writer;
+
+/* queue_begin - start one entry. Copies the envelope. */
+enum err queue_begin(struct queue *q, const struct queue_envelope *envelope, int64_t now_s,
+                     struct queue_writer **out);
+/* queue_write - more of the message (CRLF lines, 7-bit), sealed as it comes; no second copy kept.
+ */
+enum err queue_write(struct queue_writer *w, const uint8_t *data, size_t len);
+/* queue_commit - make accepted messages durable and visible to the runner.
+ *   batch  taken; all become READY, or none (and all are aborted)
+ * Effects: one transaction, shared with other sessions, synced; after ERR_OK a 250 is safe. */
+enum err queue_commit(struct queue *q, struct queue_writer **batch, size_t n);
+/* queue_abort - forget an entry that was not committed. Accepts NULL. */
+void queue_abort(struct queue_writer *w);
+
+/* ---- delivering ---- */
+
+enum queue_state { QUEUE_READY, QUEUE_ACTIVE, QUEUE_HELD, QUEUE_FAILED };
+const char *queue_state_name(enum queue_state s);
+const char *queue_direction_name(enum queue_direction d);
+
+struct queue_item {
+    id_text id;
+    enum queue_direction direction;
+    enum queue_state state;
+    id_text profile;
+    char hop[256];
+    address_text mail_from;
+    address_text rcpt_to;
+    int64_t created_s;
+    int64_t next_attempt_s;
+    unsigned attempts;
+    uint64_t size_bytes;   /* of the message in clear of the seal */
+    char last_result[160]; /* printable ASCII, sanitised, no addresses */
+};
+
+/* queue_take - up to max due entries of one next hop, the one waiting longest first; they become
+ * ACTIVE and their attempt counter is written before anybody touches the body (a message that
+ * kills its worker must not be tried for ever at once).
+ *   busy, n_busy  next hops to leave out
+ * Errors: ERR_NOT_FOUND (none due; due_in_s_out says in how many seconds one will be, at most 60).
+ */
+enum err queue_take(struct queue *q, int64_t now_s, const char *const *busy, size_t n_busy,
+                    size_t max, struct queue_item *items_out, size_t *n_out, int64_t *due_in_s_out);
+/* queue_wake - block until something may be due or timeout_ms passed. */
+void queue_wake(struct queue *q, unsigned timeout_ms);
+
+struct queue_body;
+/* queue_body_open, queue_body_read, queue_body_close - stream a taken entry, opened. Every chunk is
+ * authentic before it is handed out; read: 0 bytes at the end. Errors: ERR_TAMPERED (the entry
+ * becomes held and is shown), ERR_HSM_AWAY. */
+enum err queue_body_open(struct queue *q, const struct queue_item *item, struct queue_body **out);
+enum err queue_body_read(struct queue_body *b, uint8_t *data, size_t max, size_t *len_out);
+void queue_body_close(struct queue_body *b);
+
+enum queue_outcome { OUTCOME_DONE, OUTCOME_RETRY, OUTCOME_FAILED };
+struct queue_result {
+    id_text id;
+    enum queue_outcome outcome;
+    int64_t next_attempt_s; /* for OUTCOME_RETRY; past the lifetime it becomes failed */
+    const char *text;       /* sanitised by the queue */
+};
+/* queue_finish - record results in one transaction. DONE removes entry and body file. */
+enum err queue_finish(struct queue *q, const struct queue_result *results, size_t n);
+/* queue_release_active - at start: entries left ACTIVE by a dead process become READY. */
+enum err queue_release_active(struct queue *q);
+
+/* ---- the operator ---- */
+
+typedef enum err (*queue_item_fn)(void *ctx, const struct queue_item *item);
+/* addresses are opened only with_addresses; listing works without the key service otherwise */
+enum err queue_each(struct queue *q, bool with_addresses, queue_item_fn fn, void *ctx);
+enum err queue_show(struct queue *q, const char *id, struct queue_item *out);
+enum queue_order { ORDER_HOLD, ORDER_RELEASE, ORDER_RETRY, ORDER_DROP };
+/* queue_order - id NULL: all that are not ACTIVE (never for ORDER_DROP). RETRY also takes failed
+ * ones and RETRY of all is a flush. Errors: ERR_NOT_FOUND, ERR_WRONG_STATE (being delivered now).
+ */
+enum err queue_order(struct queue *q, const char *id, enum queue_order order, int64_t now_s,
+                     size_t *changed_out);
+struct queue_counts {
+    uint64_t ready, active, held, failed;
+    uint64_t bytes;
+    int64_t oldest_s; /* 0: none */
+};
+enum err queue_count(struct queue *q, struct queue_counts *out);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* receive.h - SMTP and LMTP servers in front of a handler that decides.
+ *
+ * A thread a connection with hard caps; the protocol machine itself (session.h) is pure. STARTTLS,
+ * PIPELINING, 8BITMIME, SIZE, SMTPUTF8, ENHANCEDSTATUSCODES; no CHUNKING, DSN or AUTH. Only CRLF
+ * ends a line; a bare CR, bare LF or NUL in a message is read to the true end of data and refused.
+ */
+#ifndef SEALRELAY_RECEIVE_H
+#define SEALRELAY_RECEIVE_H
+
+#include "daemon/base/buf.h"
+#include "daemon/base/id.h"
+
+#include <stdint.h>
+
+/* One answer: code, enhanced status and text, as in "550 5.1.1 No such recipient here". */
+struct reply {
+    int code;
+    const char *status; /* static */
+    const char *text;   /* static */
+};
+
+/* reply_of - the answer an error's class calls for: TEMP, OPER and BUG 4xx, PERM 5xx, OK 250. */
+struct reply reply_of(enum err e);
+
+enum receive_protocol { RECEIVE_SMTP, RECEIVE_LMTP };
+
+/* One SMTP or LMTP transaction as the handler sees it; valid until the transaction ends. */
+struct receive_transaction {
+    id_text id; /* in every log line of this message */
+    enum receive_protocol protocol;
+    const char *peer; /* address of the client, or "unix" */
+    const char *helo; /* sanitised */
+    bool tls;
+    bool smtputf8;
+    char *mail_from; /* "" for the null sender */
+    char **rcpts;    /* accepted ones, as given, in order */
+    size_t n_rcpts;
+    void *handler_data; /* the handler's own, freed through handler->end */
+};
+
+struct receive_handler {
+    void *ctx;
+    /* May the transaction have this recipient? On code 250 it is appended to rcpts afterwards. */
+    struct reply (*rcpt)(void *ctx, struct receive_transaction *t, const char *address);
+    /* A whole message, dot-unstuffed, CRLF line ends, no bare CR, LF or NUL. data is the
+     * handler's to read until it returns. Write one reply a recipient (LMTP), or replies[0] (SMTP).
+     */
+    void (*message)(void *ctx, struct receive_transaction *t, struct bytes data,
+                    int64_t deadline_mono_ms, struct reply *replies);
+    /* The transaction is over, whatever its end. */
+    void (*end)(void *ctx, struct receive_transaction *t);
+};
+
+struct receive_options {
+    const char *hostname;     /* in the banner and EHLO answer */
+    const char *const *peers; /* allowed client networks, CIDR; loopback only when empty */
+    size_t n_peers;
+    const char *tls_certificate; /* PEM, or NULL: no STARTTLS */
+    const char *tls_key;
+    unsigned connections_max;      /* 0: 200 */
+    unsigned connections_per_peer; /* 0: 50 */
+    unsigned recipients_max;       /* 0: 100 */
+    uint64_t message_max_bytes;    /* advertised SIZE; 0: 25 MiB */
+    uint64_t memory_max_bytes;     /* message bytes held by all sessions; 0: 1 GiB */
+    unsigned command_timeout_s;    /* 0: 300 */
+    unsigned data_timeout_s;       /* 0: 300, and a minimum rate of 500 bytes/s */
+    unsigned work_timeout_s;       /* from the final dot to its reply; 0: 20 */
+};
+
+struct receive;
+
+/* receive_new - copies options and handler. Errors: ERR_CONFIG (TLS files, peers). */
+enum err receive_new(const struct receive_options *options, const struct receive_handler *handler,
+                     struct receive **out);
+/* receive_listen - add a listening descriptor, taken. */
+enum err receive_listen(struct receive *r, int fd, enum receive_protocol protocol);
+/* receive_run - serve until receive_stop(); running transactions are finished or get 421. */
+enum err receive_run(struct receive *r);
+/* receive_stop - async-signal-safe. */
+void receive_stop(struct receive *r);
+void receive_free(struct receive *r);
+
+struct receive_stats {
+    uint64_t connections, accepted, refused_perm, refused_temp;
+    uint64_t connections_now, memory_now_bytes;
+};
+void receive_stats_get(struct receive *r, struct receive_stats *out);
+
+#endif
