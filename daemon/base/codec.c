@@ -53,6 +53,8 @@ static int digit_value(const char *digits, uint8_t c)
 static enum err undo_decode(struct buf *out, size_t start, const char *what)
 {
     out->len = start;
+    if (out->data)
+        out->data[start] = '\0';
     return err_note(ERR_FORMAT, what, "not decodable");
 }
 

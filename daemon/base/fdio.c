@@ -53,14 +53,16 @@ enum err file_read(const char *path, size_t max, struct buf *out)
 {
     CLEANUP(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
     uint8_t chunk[16384];
+    size_t left = max;
     ssize_t got;
 
     if (fd < 0)
         return err_note(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, path, "%s", strerror(errno));
     while ((got = read_some(fd, chunk, sizeof chunk)) > 0) {
-        if ((size_t)got > max - out->len)
+        if ((size_t)got > left)
             return err_note(ERR_TOO_BIG, path, "more than %zu bytes", max);
         buf_append(out, chunk, (size_t)got);
+        left -= (size_t)got;
     }
     return got < 0 ? io_error(path) : buf_error(out);
 }

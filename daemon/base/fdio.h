@@ -14,7 +14,8 @@ ssize_t read_some(int fd, void *data, size_t len);
  * Errors: ERR_NOSPACE (ENOSPC, EDQUOT), ERR_IO. */
 enum err write_all(int fd, const void *data, size_t len);
 
-/* file_read - a whole file, at most max bytes. Errors: ERR_NOT_FOUND, ERR_TOO_BIG, ERR_IO. */
+/* file_read - append a whole file of at most max bytes. Errors: ERR_NOT_FOUND, ERR_TOO_BIG, ERR_IO.
+ */
 enum err file_read(const char *path, size_t max, struct buf *out);
 
 /* file_write_durable - replace path by data: temporary file in the same folder, fsync, rename,
