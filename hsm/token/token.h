@@ -28,7 +28,7 @@ struct token_options {
 
 /* token_open - load, find, log in (one attempt).
  * Errors: ERR_CONFIG (no module, no such token: never another slot; note says what was looked for),
- * ERR_PIN (refused; final try; marker of an earlier refusal: `sealctl token unlock` removes it). */
+XX
 enum err token_open(const struct token_options *options, struct token **out);
 void token_close(struct token *t);
 enum err token_alive(struct token *t);
@@ -40,14 +40,25 @@ enum err token_init(struct token *t);
 
 /* ---- one profile's CA key and KEK ---- */
 
-/* token_ca_new - KEY_P384 or KEY_RSA_3072, named by the profile. public_out: given. */
+/* token_ca_new - KEY_P384 or KEY_RSA_3072, named by the profile; an existing one of that type is
+ * handed out again, so that an interrupted caller may repeat the call.
+ *   public_out  given
+ * Errors: ERR_EXISTS (there is one of another type), ERR_REFUSED (the token cannot make that type),
+ * ERR_USAGE (profile is no id). */
 enum err token_ca_new(struct token *t, const char *profile, enum key_type type,
                       EVP_PKEY **public_out);
 /* token_ca_sign - DER ECDSA-Sig-Value or PKCS#1 v1.5 signature over a digest made by the caller.
- *   md  SHA-384 for P-384, SHA-256 for RSA. Only hsm/issue calls this. */
+ *   md      SHA-384 for P-384, SHA-256 for RSA. Only hsm/issue calls this.
+ *   digest  exactly as long as md's
+ *   out     appended to
+ * Errors: ERR_REFUSED (any other md or length), ERR_NOT_FOUND (no such key). */
 enum err token_ca_sign(struct token *t, const char *profile, const EVP_MD *md, struct bytes digest,
                        struct buf *out);
+/* token_kek_new - the profile's wrapping key of one generation. ERR_OK too when it exists already.
+ * Errors: ERR_CONFIG (the token takes not all attributes a KEK must have; nothing is left). */
 enum err token_kek_new(struct token *t, const char *profile, uint32_t generation);
+/* token_kek_destroy - one generation, once its last blob is gone. May be run again. */
+enum err token_kek_destroy(struct token *t, const char *profile, uint32_t generation);
 /* token_profile_destroy - CA key, all KEKs, cached sender keys. May be run again after a crash. */
 enum err token_profile_destroy(struct token *t, const char *profile);
 
