@@ -28,7 +28,7 @@ struct token_options {
 
 /* token_open - load, find, log in (one attempt).
  * Errors: ERR_CONFIG (no module, no such token: never another slot; note says what was looked for),
-XX
+ * ERR_PIN (refused; final try; marker of an earlier refusal: `sealctl token unlock` removes it). */
 enum err token_open(const struct token_options *options, struct token **out);
 void token_close(struct token *t);
 enum err token_alive(struct token *t);
