@@ -41,15 +41,20 @@ struct receive_transaction {
 
 struct receive_handler {
     void *ctx;
-    /* May the transaction have this recipient? On code 250 it is appended to rcpts afterwards. */
+    /* May the transaction have this recipient? On code 250 it is appended to rcpts afterwards.
+     * address: valid as RFC 5321 wants it, ASCII or (t->smtputf8) UTF-8, quoting kept, source
+     * route stripped; or "postmaster" in any case without a domain. */
     struct reply (*rcpt)(void *ctx, struct receive_transaction *t, const char *address);
     /* A whole message, dot-unstuffed, CRLF line ends, no bare CR, LF or NUL. data is the
-     * handler's to read until it returns. Write one reply a recipient (LMTP), or replies[0] (SMTP).
-     */
+     * handler's to read until it returns. Write one reply a recipient (LMTP), or replies[0] (SMTP);
+     * one left alone is 451. Whatever is written is sent, also past the deadline. */
     void (*message)(void *ctx, struct receive_transaction *t, struct bytes data,
                     int64_t deadline_mono_ms, struct reply *replies);
-    /* The transaction is over, whatever its end. */
+    /* The transaction is over, whatever its end. May be NULL. */
     void (*end)(void *ctx, struct receive_transaction *t);
+    /* The answer to a message that is refused before message() sees it: ERR_TOO_BIG, ERR_BARE_LINE,
+     * ERR_NOSPACE. In LMTP it is given for every recipient. NULL: reply_of(why). */
+    struct reply (*refused)(void *ctx, struct receive_transaction *t, enum err why);
 };
 
 struct receive_options {
@@ -70,19 +75,24 @@ struct receive_options {
 
 struct receive;
 
-/* receive_new - copies options and handler. Errors: ERR_CONFIG (TLS files, peers). */
+/* receive_new - copies options (strings too) and handler.
+ * Errors: ERR_CONFIG (TLS files, peers, host name), ERR_NOMEM, ERR_IO. */
 enum err receive_new(const struct receive_options *options, const struct receive_handler *handler,
                      struct receive **out);
-/* receive_listen - add a listening descriptor, taken. */
+/* receive_listen - add a listening TCP or unix stream socket, taken (closed on error too). Before
+ * receive_run(). Errors: ERR_CONFIG (not a listening socket, too many). */
 enum err receive_listen(struct receive *r, int fd, enum receive_protocol protocol);
-/* receive_run - serve until receive_stop(); running transactions are finished or get 421. */
+/* receive_run - serve until receive_stop(); then a message on its way has 10 s to arrive and is
+ * answered, everything else gets 421 4.3.2. Returns when the last connection is closed.
+ * Errors: ERR_IO. */
 enum err receive_run(struct receive *r);
-/* receive_stop - async-signal-safe. */
+/* receive_stop - async-signal-safe; for good: what is stopped is not run again. */
 void receive_stop(struct receive *r);
 void receive_free(struct receive *r);
 
 struct receive_stats {
-    uint64_t connections, accepted, refused_perm, refused_temp;
+    uint64_t connections;                          /* served, refused ones not counted */
+    uint64_t accepted, refused_perm, refused_temp; /* answers to messages; LMTP: a recipient each */
     uint64_t connections_now, memory_now_bytes;
 };
 void receive_stats_get(struct receive *r, struct receive_stats *out);

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* server.c - listeners, the thread of each connection, caps, and the stop.
+ *
+ * One thread accepts; every accepted client gets a slot and a thread of its own. Invariant: a slot
+ * that is not free has a thread to join, so nothing outlives receive_run(). */
+#include "daemon/base/clock.h"
+#include "daemon/base/fdio.h"
+#include "daemon/base/log.h"
+#include "daemon/receive/conn.h"
+#include "daemon/receive/tls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define LISTENERS_MAX      16u
+#define ACCEPT_BACK_OFF_MS 100 /* when the system is out of descriptors or memory */
+#define HOSTNAME_MAX_BYTES 255u
+
+#define CONNECTIONS_MAX      200u
+#define CONNECTIONS_PER_PEER 50u
+#define RECIPIENTS_MAX       100u
+#define MESSAGE_MAX_BYTES    (25u * 1024 * 1024)
+#define MEMORY_MAX_BYTES     (1024u * 1024 * 1024)
+#define COMMAND_TIMEOUT_S    300u
+#define DATA_TIMEOUT_S       300u
+#define WORK_TIMEOUT_S       20u
+
+enum slot_state { SLOT_FREE, SLOT_RUNNING, SLOT_DONE };
+
+struct slot {
+    _Atomic int state; /* enum slot_state; the thread moves RUNNING to DONE as its last act */
+    pthread_t thread;
+    struct receive *receive;
+    int fd;
+    enum receive_protocol protocol;
+    struct peer peer;
+};
+
+struct listener {
+    int fd;
+    enum receive_protocol protocol;
+};
+
+struct receive {
+    struct conn_shared shared;
+    struct receive_handler handler;
+    struct memory_budget memory;
+    struct conn_counters counters;
+    char *hostname;
+    struct peers *peers;
+    int stop_fd;
+    unsigned per_peer;
+    size_t n_slots;
+    struct slot *slots;
+    size_t n_listeners;
+    struct listener listeners[LISTENERS_MAX];
+    _Atomic uint64_t connections;
+    _Atomic uint64_t connections_now;
+};
+
+static unsigned or_default(unsigned value, unsigned fallback)
+{
+    return value ? value : fallback;
+}
+
+static bool hostname_is_usable(const char *s)
+{
+    size_t len = s ? strlen(s) : 0;
+
+    for (size_t i = 0; i < len; i++)
+        if (s[i] <= ' ' || s[i] > '~')
+            return false;
+    return len && len <= HOSTNAME_MAX_BYTES;
+}
+
+static void fill_shared(struct receive *r, const struct receive_options *o)
+{
+    r->memory.max = o->memory_max_bytes ? o->memory_max_bytes : MEMORY_MAX_BYTES;
+    r->per_peer = or_default(o->connections_per_peer, CONNECTIONS_PER_PEER);
+    r->n_slots = or_default(o->connections_max, CONNECTIONS_MAX);
+    r->shared.stop_fd = r->stop_fd;
+    r->shared.work_timeout_s = or_default(o->work_timeout_s, WORK_TIMEOUT_S);
+    r->shared.counters = &r->counters;
+    r->shared.session = (struct session_options){
+        .hostname = r->hostname,
+        .recipients_max = or_default(o->recipients_max, RECIPIENTS_MAX),
+        .message_max_bytes = o->message_max_bytes ? o->message_max_bytes : MESSAGE_MAX_BYTES,
+        .command_timeout_s = or_default(o->command_timeout_s, COMMAND_TIMEOUT_S),
+        .data_timeout_s = or_default(o->data_timeout_s, DATA_TIMEOUT_S),
+        .memory = &r->memory,
+        .handler = &r->handler,
+    };
+}
+
+static enum err fill(struct receive *r, const struct receive_options *o)
+{
+    enum err e;
+
+    if (!hostname_is_usable(o->hostname))
+        return err_note(ERR_CONFIG, "receive_new", "host name missing or unusable");
+    r->hostname = strdup(o->hostname);
+    r->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (r->stop_fd < 0)
+        return err_note(ERR_IO, "eventfd", "%s", strerror(errno));
+    fill_shared(r, o);
+    r->slots = calloc(r->n_slots, sizeof *r->slots);
+    if (!r->hostname || !r->slots)
+        return err_note(ERR_NOMEM, "receive_new", "out of memory");
+    e = peers_new(o->peers, o->n_peers, &r->peers);
+    if (!e && o->tls_certificate && o->tls_key)
+        e = tls_context_new(o->tls_certificate, o->tls_key, &r->shared.tls);
+    else if (!e && (o->tls_certificate || o->tls_key))
+        e = err_note(ERR_CONFIG, "receive_new", "TLS needs a certificate and a key");
+    return e;
+}
+
+enum err receive_new(const struct receive_options *options, const struct receive_handler *handler,
+                     struct receive **out)
+{
+    struct receive *r = calloc(1, sizeof *r);
+    enum err e;
+
+    if (!r)
+        return err_note(ERR_NOMEM, "receive_new", "out of memory");
+    r->stop_fd = -1;
+    r->handler = *handler;
+    e = fill(r, options);
+    if (e) {
+        receive_free(r);
+        return e;
+    }
+    *out = r;
+    return ERR_OK;
+}
+
+void receive_free(struct receive *r)
+{
+    if (!r)
+        return;
+    for (size_t i = 0; i < r->n_listeners; i++)
+        fd_close(&r->listeners[i].fd);
+    fd_close(&r->stop_fd);
+    SSL_CTX_free(r->shared.tls);
+    peers_free(r->peers);
+    free(r->slots);
+    free(r->hostname);
+    free(r);
+}
+
+enum err receive_listen(struct receive *r, int fd, enum receive_protocol protocol)
+{
+    CLEANUP(fd_close) int owned = fd;
+    socklen_t len = sizeof(int);
+    int listening = 0;
+    int flags;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) != 0 || !listening)
+        return err_note(ERR_CONFIG, "receive_listen", "descriptor %d is no listening socket", fd);
+    if (r->n_listeners == LISTENERS_MAX)
+        return err_note(ERR_CONFIG, "receive_listen", "more than %u listeners", LISTENERS_MAX);
+    flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
+        return err_note(ERR_CONFIG, "receive_listen", "%s", strerror(errno));
+    r->listeners[r->n_listeners++] = (struct listener){fd, protocol};
+    owned = -1;
+    return ERR_OK;
+}
+
+static void *run_slot(void *argument)
+{
+    struct slot *slot = argument;
+    struct receive *r = slot->receive;
+
+    conn_serve(&r->shared, slot->fd, slot->protocol, &slot->peer);
+    atomic_fetch_sub(&r->connections_now, 1);
+    atomic_store(&slot->state, SLOT_DONE);
+    return NULL;
+}
+
+/* Turn a client away with one line; never waits. */
+static void turn_away(int fd, const char *line, const struct peer *peer, const char *why)
+{
+    if (send(fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        err_note_clear(); /* it is gone already */
+    log_event(LOG_LEVEL_WARNING, "receive.refuse", "-", ERR_OK, -1, "peer=%s why=%s", peer->text,
+              why);
+}
+
+/* Join finished threads; a free slot, or NULL. same_host_out: running connections of this host. */
+static struct slot *find_slot(struct receive *r, const struct peer *peer, unsigned *same_host_out)
+{
+    struct slot *found = NULL;
+
+    *same_host_out = 0;
+    for (size_t i = 0; i < r->n_slots; i++) {
+        struct slot *slot = &r->slots[i];
+        int state = atomic_load(&slot->state);
+
+        if (state == SLOT_DONE) {
+            (void)pthread_join(slot->thread, NULL);
+            atomic_store(&slot->state, SLOT_FREE);
+            state = SLOT_FREE;
+        }
+        if (state == SLOT_FREE && !found)
+            found = slot;
+        if (state == SLOT_RUNNING && peer_is_same_host(&slot->peer, peer))
+            ++*same_host_out;
+    }
+    return found;
+}
+
+/* Start the thread with every signal blocked: they belong to the program's main thread. */
+static bool start_slot(struct slot *slot)
+{
+    sigset_t all;
+    sigset_t before;
+    int failed;
+
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    atomic_store(&slot->state, SLOT_RUNNING);
+    failed = pthread_create(&slot->thread, NULL, run_slot, slot);
+    if (failed)
+        atomic_store(&slot->state, SLOT_FREE);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return !failed;
+}
+
+/* A new client: through the caps into a slot, which then owns fd_io. */
+static void admit(struct receive *r, int *fd_io, const struct peer *peer,
+                  enum receive_protocol protocol)
+{
+    unsigned same_host;
+    struct slot *slot;
+
+    if (!peers_allow(r->peers, peer)) {
+        turn_away(*fd_io, "554 5.7.1 Access denied\r\n", peer, "peer");
+        return;
+    }
+    slot = find_slot(r, peer, &same_host);
+    if (!slot) {
+        turn_away(*fd_io, "421 4.3.2 Too many connections\r\n", peer, "connections");
+        return;
+    }
+    if (same_host >= r->per_peer) {
+        turn_away(*fd_io, "421 4.7.0 Too many connections from your host\r\n", peer, "per-peer");
+        return;
+    }
+    slot->receive = r;
+    slot->fd = *fd_io;
+    slot->protocol = protocol;
+    slot->peer = *peer;
+    atomic_fetch_add(&r->connections_now, 1);
+    if (!start_slot(slot)) {
+        atomic_fetch_sub(&r->connections_now, 1);
+        turn_away(*fd_io, "421 4.3.0 Out of resources\r\n", peer, "threads");
+        return;
+    }
+    *fd_io = -1;
+    atomic_fetch_add(&r->connections, 1);
+}
+
+/* Accept one client. False: the system has no room, wait a moment. */
+static bool accept_one(struct receive *r, const struct listener *listener)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof address;
+    int on = 1;
+    CLEANUP(fd_close)
+    int fd = accept4(listener->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct peer peer;
+
+    if (fd < 0)
+        return errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM;
+    peer = peer_of(&address);
+    if (peer.family == AF_INET || peer.family == AF_INET6)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    admit(r, &fd, &peer, listener->protocol);
+    return true;
+}
+
+/* Wait for clients and take one from each listener that has some. False: stop, or a failure. */
+static bool accept_round(struct receive *r, enum err *e_out)
+{
+    struct pollfd fds[LISTENERS_MAX + 1];
+    bool room = true;
+
+    fds[0] = (struct pollfd){.fd = r->stop_fd, .events = POLLIN};
+    for (size_t i = 0; i < r->n_listeners; i++)
+        fds[i + 1] = (struct pollfd){.fd = r->listeners[i].fd, .events = POLLIN};
+    if (poll(fds, r->n_listeners + 1, -1) < 0) {
+        if (errno == EINTR)
+            return true;
+        *e_out = err_note(ERR_IO, "poll", "%s", strerror(errno));
+        return false;
+    }
+    if (fds[0].revents)
+        return false;
+    for (size_t i = 0; i < r->n_listeners; i++)
+        if (fds[i + 1].revents)
+            room = accept_one(r, &r->listeners[i]) && room;
+    if (!room) {
+        log_event(LOG_LEVEL_ERROR, "receive.accept", "-", ERR_BUSY, -1, "no room for a connection");
+        (void)poll(fds, 1, ACCEPT_BACK_OFF_MS); /* only the stop */
+    }
+    return true;
+}
+
+enum err receive_run(struct receive *r)
+{
+    enum err e = ERR_OK;
+
+    while (accept_round(r, &e))
+        ;
+    receive_stop(r); /* also after a failure: the threads must end */
+    for (size_t i = 0; i < r->n_listeners; i++)
+        fd_close(&r->listeners[i].fd);
+    r->n_listeners = 0;
+    for (size_t i = 0; i < r->n_slots; i++)
+        if (atomic_load(&r->slots[i].state) != SLOT_FREE) {
+            (void)pthread_join(r->slots[i].thread, NULL);
+            atomic_store(&r->slots[i].state, SLOT_FREE);
+        }
+    return e;
+}
+
+void receive_stop(struct receive *r)
+{
+    const uint64_t one = 1;
+    int before = errno; /* may run in a signal handler */
+
+    if (write(r->stop_fd, &one, sizeof one) < 0)
+        errno = before; /* the counter is full: stopped often enough */
+    errno = before;
+}
+
+void receive_stats_get(struct receive *r, struct receive_stats *out)
+{
+    *out = (struct receive_stats){
+        .connections = atomic_load(&r->connections),
+        .accepted = atomic_load(&r->counters.accepted),
+        .refused_perm = atomic_load(&r->counters.refused_perm),
+        .refused_temp = atomic_load(&r->counters.refused_temp),
+        .connections_now = atomic_load(&r->connections_now),
+        .memory_now_bytes = memory_used(&r->memory),
+    };
+}
