@@ -25,3 +25,17 @@ bool id_is_valid(const char *s)
 {
     return s && strlen(s) == ID_LEN && strspn(s, "abcdefghijklmnopqrstuvwxyz234567") == ID_LEN;
 }
+
+enum err boundary_new(boundary_text out)
+{
+    id_text one, two;
+    enum err e = id_new(one);
+
+    if (!e)
+        e = id_new(two);
+    if (e)
+        return e;
+    memcpy(out, one, ID_LEN);
+    memcpy(out + ID_LEN, two, ID_LEN + 1);
+    return ERR_OK;
+}

@@ -14,4 +14,9 @@ enum err id_new(id_text out);
 /* id_is_valid - does s have the form of an identifier? Checked at every module's door. */
 bool id_is_valid(const char *s);
 
+/* boundary_new - a fresh MIME boundary: two identifiers, 160 random bits, so that no content holds
+ * it. Errors: ERR_IO (no randomness). */
+typedef char boundary_text[2 * ID_LEN + 1];
+enum err boundary_new(boundary_text out);
+
 #endif

@@ -31,9 +31,21 @@ const char *address_domain(const char *s);
 /* address_is_reverse - has the local part the form r-<16 of a-z2-7> of a reverse alias? */
 bool address_is_reverse(const char *s);
 
-/* mailbox_append - "Name" <addr> as RFC 5322 phrase, RFC 2047 where needed, ASCII only. */
+/* mailbox_append - "Name" <addr> as RFC 5322 phrase, RFC 2047 where needed, ASCII only, folded
+ * towards 78 columns as counted in out from its last line break.
+ *   name  UTF-8, NULL or "" for none; at most ADDRESS_NAME_MAX_BYTES of it are written
+ *   addr  ASCII
+ * Errors: ERR_FORMAT (addr is not ASCII), ERR_NOMEM. */
 enum err mailbox_append(struct buf *out, const char *name, const char *addr);
-/* unstructured_append - UTF-8 or raw 8-bit text as an ASCII field body (RFC 2047), folded. */
+#define ADDRESS_NAME_MAX_BYTES 512u
+
+/* unstructured_append - text as an ASCII field body, folded towards 78 columns as counted in out
+ * from its last line break, never over 998. RFC 2047 words in it stay as they are; words with raw
+ * 8-bit bytes are encoded as UTF-8 if the whole is valid UTF-8, else as windows-1252; over-long
+ * words are encoded too. At most UNSTRUCTURED_MAX_BYTES of it are written.
+ *   value  as in a field: folds are taken out, control bytes become '?'
+ * Errors: ERR_NOMEM. Source: RFC 5322 2.2.3, RFC 2047 2 and 5. */
 enum err unstructured_append(struct buf *out, struct bytes value);
+#define UNSTRUCTURED_MAX_BYTES 8192u
 
 #endif

@@ -2,7 +2,8 @@
 /* message.h - a message as it came: header fields and body, found and never changed.
  *
  * The body begins after the first empty line; a line without colon belongs to no field (and no
- * field continues across it). Content is opaque bytes. */
+ * field continues across it), nor does a first line that begins with a blank. Content is opaque
+ * bytes. RFC 5322 2.2, 3.6.8, 4.5. */
 #ifndef SEALRELAY_MESSAGE_H
 #define SEALRELAY_MESSAGE_H
 
@@ -13,7 +14,7 @@
 #define MESSAGE_HOPS_MAX         50u /* Received fields, RFC 5321 6.3 */
 
 struct message_field {
-    struct bytes name;  /* without blanks before the colon */
+    struct bytes name;  /* not empty; without blanks before the colon; odd bytes as they came */
     struct bytes value; /* behind the colon, folds and all, without the final CRLF */
     struct bytes whole; /* the field's lines, final CRLF included */
 };
@@ -25,7 +26,9 @@ struct message {
     size_t n_fields;
 };
 
-/* message_parse - raw stays borrowed by out. Errors: ERR_HEADER (over a limit), ERR_NOMEM. */
+/* message_parse - raw stays borrowed by out. A last line without CRLF counts as a line.
+ * Errors: ERR_HEADER (over a limit), ERR_BARE_LINE (bare CR, bare LF or NUL in the header: the
+ * receiver lets none pass, and none may get into a header we write), ERR_NOMEM. */
 enum err message_parse(struct bytes raw, struct message *out);
 void message_clear(struct message *m);
 

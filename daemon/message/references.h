@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* references.h - message ids and unsubscribe links: what stands in angle brackets. */
+#ifndef SEALRELAY_MESSAGE_REFERENCES_H
+#define SEALRELAY_MESSAGE_REFERENCES_H
+
+#include "daemon/message/message.h"
+
+#define MESSAGE_ID_MAX_BYTES 512u /* with its brackets */
+#define REFERENCES_MAX       32u  /* ids in one field: the first and the last ones are kept */
+
+/* message_id_append - the Message-ID field: the message's own if it is "<", printable ASCII
+ * without blanks or brackets, ">", else one made at domain.
+ *   made  given; NULL when the message's own was kept
+ * Errors: ERR_NOMEM, ERR_IO (no randomness). Source: RFC 5322 3.6.4. */
+enum err message_id_append(struct buf *out, const struct message *m, const char *domain,
+                           char **made);
+
+/* references_append - In-Reply-To or References with the usable ids of the message's, if any. */
+enum err references_append(struct buf *out, const struct message *m, const char *name);
+
+/* unsubscribe_append - List-Unsubscribe with its http and https links only (a mailto would carry
+ * the user's real address to the list), and List-Unsubscribe-Post where such a link is left.
+ * Source: RFC 2369 3.2, RFC 8058 3. */
+enum err unsubscribe_append(struct buf *out, const struct message *m);
+
+#endif
