@@ -44,6 +44,7 @@ enum err store_user_add(struct store *s, const char *name, const char *const *ma
 /* store_user_find - by name or by id. Errors: ERR_NOT_FOUND. */
 enum err store_user_find(struct store *s, const char *name_or_id, struct store_user *out);
 typedef enum err (*store_user_fn)(void *ctx, const struct store_user *u);
+/* The each-functions hold no lock while fn runs; an error of fn ends them and is handed through. */
 enum err store_user_each(struct store *s, store_user_fn fn, void *ctx);
 
 /* An alias: address (lower case), or "*@sub.domain" for every address of a sub-domain. */
@@ -57,19 +58,22 @@ struct store_alias {
     int64_t created_s;
 };
 
-/* store_alias_add - Errors: ERR_EXISTS, ERR_FORMAT (form of a reverse alias or return path, not an
- * address), ERR_NOT_FOUND (user, or mailbox not one of the user's). */
+/* store_alias_add - user: name or id; mailbox NULL: the user's first. Errors: ERR_EXISTS,
+ * ERR_FORMAT (form of a reverse alias or return path, not an address), ERR_NOT_FOUND (user, or
+ * mailbox not one of the user's). */
 enum err store_alias_add(struct store *s, const char *user, const char *address,
                          const char *mailbox, int64_t now_s, struct store_alias *out);
 /* store_alias_find - exact match, else the catch-all of its domain (out: that row, catch_all set).
  * Errors: ERR_NO_ALIAS. */
 enum err store_alias_find(struct store *s, const char *address, struct store_alias *out);
-/* store_alias_materialise - the alias a catch-all makes at its first message.
- * day_limit: new ones per user and day. Errors: ERR_LIMIT. */
+/* store_alias_materialise - the alias a catch-all makes at its first message; the existing one when
+ * another session was first. day_limit: new ones per user and 24 h. Errors: ERR_LIMIT, ERR_FORMAT
+ * (may not be an alias), ERR_NO_ALIAS (the catch-all is gone). */
 enum err store_alias_materialise(struct store *s, const struct store_alias *catch_all,
                                  const char *address, unsigned day_limit, int64_t now_s,
                                  struct store_alias *out);
-/* store_alias_remove - with its correspondents. Errors: ERR_NOT_FOUND. */
+/* store_alias_remove - with its correspondents. Its catch-all does not make it again; a catch-all
+ * leaves the aliases it made. Errors: ERR_NOT_FOUND. */
 enum err store_alias_remove(struct store *s, const char *address);
 typedef enum err (*store_alias_fn)(void *ctx, const struct store_alias *a);
 /* user NULL: of all users */
@@ -93,10 +97,14 @@ enum err store_correspondent_find(struct store *s, int64_t alias, const char *ad
 enum err store_correspondent_by_reverse(struct store *s, const char *reverse,
                                         struct store_correspondent *out);
 /* store_correspondent_add - remember a new correspondent under the reverse address the key service
- * made. When another thread was first, out is the other's row and ERR_EXISTS is answered. */
+ * made. When another thread was first, out is the other's row and ERR_EXISTS is answered. address
+ * may be any text without control bytes. Errors: ERR_NOT_FOUND (alias), ERR_FORMAT (not a reverse
+ * address). */
 enum err store_correspondent_add(struct store *s, int64_t alias, const char *address,
                                  const char *reverse, int64_t now_s,
                                  struct store_correspondent *out);
+/* store_correspondent_seen - one more message. Not synced by itself: a power cut may lose the
+ * count. Errors: ERR_NOT_FOUND. */
 enum err store_correspondent_seen(struct store *s, int64_t id, int64_t now_s);
 typedef enum err (*store_correspondent_fn)(void *ctx, const struct store_correspondent *c);
 enum err store_correspondent_each(struct store *s, int64_t alias, store_correspondent_fn fn,
@@ -114,6 +122,10 @@ enum err store_sender_key_get(struct store *s, int64_t correspondent, const char
                               struct store_sender_key *out);
 enum err store_sender_key_add(struct store *s, int64_t correspondent, const char *profile,
                               const struct store_sender_key *key);
+typedef enum err (*store_sender_key_fn)(void *ctx, const struct store_sender_key *k);
+/* store_sender_key_each - all of them, the newest first; for opening a reply to an older key. */
+enum err store_sender_key_each(struct store *s, int64_t correspondent, const char *profile,
+                               store_sender_key_fn fn, void *ctx);
 /* store_profile_forget - drop every key of a deleted profile. */
 enum err store_profile_forget(struct store *s, const char *profile);
 
