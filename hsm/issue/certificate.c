@@ -96,6 +96,21 @@ static enum err set_random_serial(X509 *cert)
     return e;
 }
 
+/* X509_set_pubkey keeps the very key it is given, private part included: a certificate must not
+ * keep a private key alive, so it gets a copy of the public part. */
+static bool set_public_key(X509 *cert, EVP_PKEY *key)
+{
+    uint8_t *der = NULL;
+    int len = i2d_PUBKEY(key, &der);
+    const uint8_t *at = der;
+    EVP_PKEY *copy = len > 0 ? d2i_PUBKEY(NULL, &at, len) : NULL;
+    bool done = copy && X509_set_pubkey(cert, copy) == 1;
+
+    EVP_PKEY_free(copy);
+    OPENSSL_free(der);
+    return done;
+}
+
 static enum err set_basics(X509 *cert, enum cert_kind kind, const struct cert_values *v,
                            const X509 *issuer, EVP_PKEY *key, const struct cert_dates *dates)
 {
@@ -108,7 +123,7 @@ static enum err set_basics(X509 *cert, enum cert_kind kind, const struct cert_va
         return e;
     if (dates->not_after_s <= dates->not_before_s)
         return err_note(ERR_FORMAT, "validity", "ends before it begins");
-    if (X509_set_version(cert, X509_VERSION_3) != 1 || X509_set_pubkey(cert, key) != 1 ||
+    if (X509_set_version(cert, X509_VERSION_3) != 1 || !set_public_key(cert, key) ||
         X509_set_issuer_name(cert, issuer ? X509_get_subject_name(issuer) : subject) != 1 ||
         !ASN1_TIME_set(X509_getm_notBefore(cert), (time_t)dates->not_before_s) ||
         !ASN1_TIME_set(X509_getm_notAfter(cert), (time_t)dates->not_after_s))

@@ -15,7 +15,7 @@
 #define CERT_BACKDATE_LEAF_DAYS    30  /* signingTime may be that old */
 #define CERT_LEAF_DAYS_MAX         824 /* 825 days less the inclusive last second */
 #define CERT_ROOT_DAYS_MAX         7305
-#define CERT_INTERMEDIATE_DAYS_MAX 3650
+#define CERT_INTERMEDIATE_DAYS_MAX 3652
 #define CERT_NAME_MAX              64 /* characters of a common name, X.520 upper bound */
 
 enum cert_kind { CERT_ROOT, CERT_INTERMEDIATE, CERT_USER, CERT_SENDER };
