@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* cert_value.c - keys, dates and encodings of certificates. */
+#include "hsm/issue/cert.h"
+
+#include "daemon/base/codec.h"
+
+#include <openssl/core_names.h>
+#include <openssl/sha.h>
+#include <string.h>
+#include <time.h>
+
+#define CERT_DER_MAX ((size_t)64 * 1024)
+
+void x509_drop(X509 **x)
+{
+    X509_free(*x);
+}
+
+void key_drop(EVP_PKEY **k)
+{
+    EVP_PKEY_free(*k);
+}
+
+void csr_drop(X509_REQ **r)
+{
+    X509_REQ_free(*r);
+}
+
+void crl_drop(X509_CRL **c)
+{
+    X509_CRL_free(*c);
+}
+
+/* SubjectPublicKeyInfo: what follows the outer length octets, up to the key itself. */
+static const uint8_t rsa_algorithm[] = {0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
+                                        0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00};
+static const uint8_t p256_algorithm[] = {0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48,
+                                         0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+                                         0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
+static const uint8_t p384_algorithm[] = {0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d,
+                                         0x02, 0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22};
+
+static const struct key_form {
+    enum key_type type;
+    const char *algorithm;
+    int bits;
+    struct bytes identifier; /* exact AlgorithmIdentifier */
+    size_t point_len;        /* EC: octets of an uncompressed point */
+} key_forms[] = {
+    {KEY_RSA_2048, "RSA", 2048, {rsa_algorithm, sizeof rsa_algorithm}, 0},
+    {KEY_RSA_3072, "RSA", 3072, {rsa_algorithm, sizeof rsa_algorithm}, 0},
+    {KEY_P256, "EC", 256, {p256_algorithm, sizeof p256_algorithm}, 65},
+    {KEY_P384, "EC", 384, {p384_algorithm, sizeof p384_algorithm}, 97},
+};
+
+static enum err refused(const char *what)
+{
+    return err_note(ERR_REFUSED, "public key", "%s", what);
+}
+
+/* Is the AlgorithmIdentifier exactly that, and an EC point uncompressed? */
+static bool encoding_is(struct bytes spki, const struct key_form *form)
+{
+    const uint8_t *p = spki.data;
+    long length = 0;
+    int tag = 0, class = 0;
+
+    if (ASN1_get_object(&p, &length, &tag, &class, (long)spki.len) != V_ASN1_CONSTRUCTED ||
+        length < (long)form->identifier.len ||
+        memcmp(p, form->identifier.data, form->identifier.len) != 0)
+        return false;
+    if (!form->point_len)
+        return true;
+    p += form->identifier.len;
+    length -= (long)form->identifier.len;
+    /* BIT STRING, no unused bits, then the point */
+    return length == (long)form->point_len + 3 && p[0] == V_ASN1_BIT_STRING && p[2] == 0 &&
+           p[3] == 0x04;
+}
+
+static enum err exponent_check(EVP_PKEY *key)
+{
+    BIGNUM *e = NULL;
+    bool good;
+
+    if (EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e) != 1)
+        return err_note_openssl(ERR_REFUSED, "RSA exponent");
+    good = BN_is_odd(e) && BN_num_bits(e) >= 17 && BN_num_bits(e) <= 64;
+    BN_free(e);
+    return good ? ERR_OK : refused("RSA exponent out of range");
+}
+
+/* A modulus with a small factor is no key: one gcd with the product of the primes below 752. */
+static enum err modulus_check(EVP_PKEY *key)
+{
+    BN_CTX *ctx = BN_CTX_new();
+    BIGNUM *n = NULL, *product = BN_new(), *common = BN_new();
+    bool good = ctx && product && common && BN_one(product) &&
+                EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &n) == 1;
+
+    for (unsigned candidate = 3; good && candidate < 752; candidate += 2)
+        good = BN_mul_word(product, candidate) == 1;
+    good = good && BN_is_odd(n) && BN_gcd(common, n, product, ctx) == 1 && BN_is_one(common);
+    BN_CTX_free(ctx);
+    BN_free(n);
+    BN_free(product);
+    BN_free(common);
+    return good ? ERR_OK : refused("RSA modulus has a small factor");
+}
+
+enum err cert_key_check(EVP_PKEY *key, struct bytes spki, enum key_type type)
+{
+    const struct key_form *form = NULL;
+    EVP_PKEY_CTX *ctx;
+    bool good;
+    enum err e = ERR_OK;
+
+    for (size_t i = 0; i < sizeof key_forms / sizeof *key_forms; i++)
+        if (key_forms[i].type == type)
+            form = &key_forms[i];
+    if (!form || !EVP_PKEY_is_a(key, form->algorithm) || EVP_PKEY_get_bits(key) != form->bits)
+        return err_note(ERR_REFUSED, "public key", "not of type %s", key_type_name(type));
+    if (!encoding_is(spki, form))
+        return refused("not encoded as the profile demands");
+    if (!form->point_len) {
+        e = exponent_check(key);
+        return e ? e : modulus_check(key);
+    }
+    ctx = EVP_PKEY_CTX_new(key, NULL);
+    good = ctx && EVP_PKEY_public_check(ctx) == 1;
+    EVP_PKEY_CTX_free(ctx);
+    return good ? ERR_OK : err_note_openssl(ERR_REFUSED, "EC point");
+}
+
+enum err cert_ca_key_type(EVP_PKEY *key, enum key_type *out)
+{
+    CLEANUP(buf_clear) struct buf spki = {0};
+    enum err e = cert_spki(key, &spki);
+
+    if (e)
+        return e;
+    if (EVP_PKEY_is_a(key, "EC")) {
+        e = cert_key_check(key, buf_bytes(&spki), KEY_P384);
+        if (!e)
+            *out = KEY_P384;
+        return e;
+    }
+    if (!EVP_PKEY_is_a(key, "RSA") ||
+        (EVP_PKEY_get_bits(key) != 3072 && EVP_PKEY_get_bits(key) != 4096))
+        return refused("a CA key is P-384, RSA-3072 or RSA-4096");
+    e = exponent_check(key);
+    if (!e)
+        e = modulus_check(key);
+    if (!e)
+        *out = KEY_RSA_3072;
+    return e;
+}
+
+enum err cert_spki(EVP_PKEY *key, struct buf *out)
+{
+    uint8_t *der = NULL;
+    int len = i2d_PUBKEY(key, &der);
+
+    if (len <= 0)
+        return err_note_openssl(ERR_NOMEM, "i2d_PUBKEY");
+    buf_append(out, der, (size_t)len);
+    OPENSSL_free(der);
+    return buf_error(out);
+}
+
+enum err cert_spki_sha256(EVP_PKEY *key, uint8_t out[32])
+{
+    CLEANUP(buf_clear) struct buf der = {0};
+    enum err e = cert_spki(key, &der);
+
+    if (!e)
+        (void)SHA256(der.data, der.len, out);
+    return e;
+}
+
+enum err cert_time(const ASN1_TIME *t, int64_t *out_s)
+{
+    struct tm tm;
+
+    if (ASN1_TIME_to_tm(t, &tm) != 1)
+        return err_note_openssl(ERR_FORMAT, "date");
+    *out_s = (int64_t)timegm(&tm);
+    return ERR_OK;
+}
+
+enum err cert_times(const X509 *x, int64_t *not_before_s, int64_t *not_after_s)
+{
+    enum err e = cert_time(X509_get0_notBefore(x), not_before_s);
+
+    return e ? e : cert_time(X509_get0_notAfter(x), not_after_s);
+}
+
+enum err cert_serial_hex(const X509 *x, struct buf *out)
+{
+    const ASN1_STRING *serial = (const ASN1_STRING *)X509_get0_serialNumber(x);
+
+    hex_append(out,
+               (struct bytes){ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial)});
+    return buf_error(out);
+}
+
+enum err cert_der(X509 *x, struct buf *out)
+{
+    uint8_t *der = NULL;
+    int len = i2d_X509(x, &der);
+
+    if (len <= 0)
+        return err_note_openssl(ERR_NOMEM, "i2d_X509");
+    buf_append(out, der, (size_t)len);
+    OPENSSL_free(der);
+    return buf_error(out);
+}
+
+enum err cert_parse(struct bytes der, X509 **out)
+{
+    const uint8_t *p = der.data;
+    X509 *x = der.len && der.len <= CERT_DER_MAX ? d2i_X509(NULL, &p, (long)der.len) : NULL;
+
+    if (!x || p != der.data + der.len) {
+        X509_free(x);
+        return err_note_openssl(ERR_FORMAT, "certificate");
+    }
+    *out = x;
+    return ERR_OK;
+}
