@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* cert_value.c - keys, dates and encodings of certificates. */
-#include "hsm/issue/cert.h"
-
-#include "daemon/base/codec.h"
+/* key.c - judges public keys; encodings. */
+#include "hsm/issue/key.h"
 
 #include <openssl/core_names.h>
-#include <openssl/sha.h>
+#include <openssl/pem.h>
 #include <string.h>
-#include <time.h>
 
 #define CERT_DER_MAX ((size_t)64 * 1024)
 
@@ -108,7 +105,7 @@ static enum err modulus_check(EVP_PKEY *key)
     return good ? ERR_OK : refused("RSA modulus has a small factor");
 }
 
-enum err cert_key_check(EVP_PKEY *key, struct bytes spki, enum key_type type)
+enum err key_check(EVP_PKEY *key, struct bytes spki, enum key_type type)
 {
     const struct key_form *form = NULL;
     EVP_PKEY_CTX *ctx;
@@ -132,15 +129,15 @@ enum err cert_key_check(EVP_PKEY *key, struct bytes spki, enum key_type type)
     return good ? ERR_OK : err_note_openssl(ERR_REFUSED, "EC point");
 }
 
-enum err cert_ca_key_type(EVP_PKEY *key, enum key_type *out)
+enum err key_ca_type(EVP_PKEY *key, enum key_type *out)
 {
     CLEANUP(buf_clear) struct buf spki = {0};
-    enum err e = cert_spki(key, &spki);
+    enum err e = key_spki(key, &spki);
 
     if (e)
         return e;
     if (EVP_PKEY_is_a(key, "EC")) {
-        e = cert_key_check(key, buf_bytes(&spki), KEY_P384);
+        e = key_check(key, buf_bytes(&spki), KEY_P384);
         if (!e)
             *out = KEY_P384;
         return e;
@@ -156,7 +153,7 @@ enum err cert_ca_key_type(EVP_PKEY *key, enum key_type *out)
     return e;
 }
 
-enum err cert_spki(EVP_PKEY *key, struct buf *out)
+enum err key_spki(EVP_PKEY *key, struct buf *out)
 {
     uint8_t *der = NULL;
     int len = i2d_PUBKEY(key, &der);
@@ -168,43 +165,36 @@ enum err cert_spki(EVP_PKEY *key, struct buf *out)
     return buf_error(out);
 }
 
-enum err cert_spki_sha256(EVP_PKEY *key, uint8_t out[32])
+enum err key_from_spki(struct bytes spki, EVP_PKEY **out)
 {
-    CLEANUP(buf_clear) struct buf der = {0};
-    enum err e = cert_spki(key, &der);
+    const uint8_t *p = spki.data;
+    EVP_PKEY *key = spki.len ? d2i_PUBKEY(NULL, &p, (long)spki.len) : NULL;
 
-    if (!e)
-        (void)SHA256(der.data, der.len, out);
-    return e;
-}
-
-enum err cert_time(const ASN1_TIME *t, int64_t *out_s)
-{
-    struct tm tm;
-
-    if (ASN1_TIME_to_tm(t, &tm) != 1)
-        return err_note_openssl(ERR_FORMAT, "date");
-    *out_s = (int64_t)timegm(&tm);
+    if (!key || p != spki.data + spki.len) {
+        EVP_PKEY_free(key);
+        return err_note_openssl(ERR_FORMAT, "SubjectPublicKeyInfo");
+    }
+    *out = key;
     return ERR_OK;
 }
 
-enum err cert_times(const X509 *x, int64_t *not_before_s, int64_t *not_after_s)
+enum err key_ca_algorithm(X509_ALGOR *algorithm, enum key_type ca_type)
 {
-    enum err e = cert_time(X509_get0_notBefore(x), not_before_s);
+    bool ec = ca_type == KEY_P384;
+    int nid = ec ? NID_ecdsa_with_SHA384 : NID_sha256WithRSAEncryption;
 
-    return e ? e : cert_time(X509_get0_notAfter(x), not_after_s);
+    /* ECDSA has no parameters at all, RSA has NULL. */
+    if (X509_ALGOR_set0(algorithm, OBJ_nid2obj(nid), ec ? V_ASN1_UNDEF : V_ASN1_NULL, NULL) != 1)
+        return err_note_openssl(ERR_NOMEM, "AlgorithmIdentifier");
+    return ERR_OK;
 }
 
-enum err cert_serial_hex(const X509 *x, struct buf *out)
+const EVP_MD *key_ca_digest(enum key_type ca_type)
 {
-    const ASN1_STRING *serial = (const ASN1_STRING *)X509_get0_serialNumber(x);
-
-    hex_append(out,
-               (struct bytes){ASN1_STRING_get0_data(serial), (size_t)ASN1_STRING_length(serial)});
-    return buf_error(out);
+    return ca_type == KEY_P384 ? EVP_sha384() : EVP_sha256();
 }
 
-enum err cert_der(X509 *x, struct buf *out)
+enum err der_of_cert(X509 *x, struct buf *out)
 {
     uint8_t *der = NULL;
     int len = i2d_X509(x, &der);
@@ -216,7 +206,7 @@ enum err cert_der(X509 *x, struct buf *out)
     return buf_error(out);
 }
 
-enum err cert_parse(struct bytes der, X509 **out)
+enum err cert_of_der(struct bytes der, X509 **out)
 {
     const uint8_t *p = der.data;
     X509 *x = der.len && der.len <= CERT_DER_MAX ? d2i_X509(NULL, &p, (long)der.len) : NULL;
@@ -227,4 +217,20 @@ enum err cert_parse(struct bytes der, X509 **out)
     }
     *out = x;
     return ERR_OK;
+}
+
+enum err pem_of(const char *label, struct bytes der, struct buf *out)
+{
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *text = NULL;
+    long len;
+    enum err e = ERR_OK;
+
+    if (!bio || PEM_write_bio(bio, label, "", der.data, (long)der.len) <= 0)
+        e = err_note_openssl(ERR_NOMEM, "PEM");
+    len = e ? 0 : BIO_get_mem_data(bio, &text);
+    if (len > 0)
+        buf_append(out, text, (size_t)len);
+    BIO_free(bio);
+    return e ? e : buf_error(out);
 }
