@@ -4,7 +4,8 @@
  *
  * Request {"verb": "alias.add", ...}; answer {"ok": true, ...} or {"ok": false, "error":
  * "ERR_EXISTS", "text": "...", "note": "..."}. Long lists come in pages ("next"). File mode and
- * peer uid are checked. */
+ * peer uid are checked. One thread serves all clients, a request at a time; a client that does not
+ * take its answer or falls silent is dropped. */
 #ifndef SEALRELAY_CONTROL_H
 #define SEALRELAY_CONTROL_H
 
@@ -13,6 +14,10 @@
 #include <sys/types.h>
 
 struct cJSON;
+
+/* One packet in either direction: what a SEQPACKET socket takes whole under the kernel's default
+ * limits (net.core.wmem_default, 208 KiB). Longer lists are paged by their verbs. */
+#define CONTROL_PACKET_MAX_BYTES (128u * 1024)
 
 /* One verb: fills answer (an object already) or says why not. */
 typedef enum err (*control_fn)(void *ctx, const struct cJSON *request, struct cJSON *answer);

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* verbs.c - the table of verbs, and those about the relay as a whole. */
+#include "daemon/control/verbs.h"
+#include "daemon/base/clock.h"
+#include "daemon/control/verbs_internal.h"
+
+static enum err add_queue(const struct relay_verbs *v, cJSON *answer)
+{
+    struct queue_counts counts = {0};
+    cJSON *queue = cJSON_AddObjectToObject(answer, "queue");
+    enum err e = queue_count(v->queue, &counts);
+
+    if (e)
+        return e;
+    add_number(queue, "ready", (double)counts.ready);
+    add_number(queue, "active", (double)counts.active);
+    add_number(queue, "held", (double)counts.held);
+    add_number(queue, "failed", (double)counts.failed);
+    add_number(queue, "bytes", (double)counts.bytes);
+    add_number(queue, "oldest", (double)counts.oldest_s);
+    return ERR_OK;
+}
+
+static void add_receive(const struct relay_verbs *v, cJSON *answer)
+{
+    struct receive_stats stats = {0};
+    cJSON *receive = cJSON_AddObjectToObject(answer, "receive");
+
+    receive_stats_get(v->receive, &stats);
+    add_number(receive, "connections", (double)stats.connections);
+    add_number(receive, "connections_now", (double)stats.connections_now);
+    add_number(receive, "accepted", (double)stats.accepted);
+    add_number(receive, "refused_perm", (double)stats.refused_perm);
+    add_number(receive, "refused_temp", (double)stats.refused_temp);
+    add_number(receive, "memory_now_bytes", (double)stats.memory_now_bytes);
+}
+
+/* Does anybody read mail to postmaster? "active", or what is missing. */
+static const char *operator_state(const struct relay_verbs *v)
+{
+    struct store_user user = {0};
+    struct hsm_profile profile = {0};
+    enum err e;
+
+    if (!v->operator_user)
+        return "no operator configured";
+    if (store_user_find(v->store, v->operator_user, &user))
+        return "operator's user is missing";
+    e = hsm_user_profile(v->hsm, user.user, &profile);
+    store_user_clear(&user);
+    hsm_profile_clear(&profile);
+    return e == ERR_OK ? "active" : e == ERR_NOT_ACTIVE ? "no active profile" : "unknown";
+}
+
+static enum err verb_status(void *ctx, const cJSON *request, cJSON *answer)
+{
+    const struct relay_verbs *v = ctx;
+    cJSON *domains = cJSON_AddArrayToObject(answer, "domains");
+    enum err hsm = hsm_ping(v->hsm);
+
+    (void)request;
+    add_number(answer, "uptime_s", (double)(clock_now_s() - v->started_s));
+    (void)cJSON_AddBoolToObject(answer, "draining", atomic_load(v->draining));
+    for (size_t i = 0; i < v->n_domains; i++)
+        (void)cJSON_AddItemToArray(domains, cJSON_CreateString(v->domains[i]));
+    add_text(answer, "key_service", hsm ? err_name(hsm) : "ready");
+    add_text(answer, "postmaster", hsm ? "unknown" : operator_state(v));
+    err_note_clear(); /* what is away is part of the answer, not a failure of it */
+    if (v->receive)
+        add_receive(v, answer);
+    return add_queue(v, answer);
+}
+
+static enum err verb_drain_status(void *ctx, const cJSON *request, cJSON *answer)
+{
+    const struct relay_verbs *v = ctx;
+    struct queue_counts counts = {0};
+    enum err e = queue_count(v->queue, &counts);
+
+    (void)request;
+    if (e)
+        return e;
+    (void)cJSON_AddBoolToObject(answer, "draining", atomic_load(v->draining));
+    add_number(answer, "waiting", (double)(counts.ready + counts.active));
+    add_number(answer, "held", (double)counts.held);
+    add_number(answer, "failed", (double)counts.failed);
+    (void)cJSON_AddBoolToObject(answer, "empty", counts.ready + counts.active == 0);
+    return ERR_OK;
+}
+
+static enum err verb_drain_start(void *ctx, const cJSON *request, cJSON *answer)
+{
+    const struct relay_verbs *v = ctx;
+
+    atomic_store(v->draining, true);
+    if (v->runner)
+        runner_forget_backoff(v->runner);
+    return verb_drain_status(ctx, request, answer);
+}
+
+static enum err verb_drain_stop(void *ctx, const cJSON *request, cJSON *answer)
+{
+    const struct relay_verbs *v = ctx;
+
+    atomic_store(v->draining, false);
+    return verb_drain_status(ctx, request, answer);
+}
+
+static enum err need_profile(const cJSON *request, const char **out)
+{
+    enum err e = verb_need(request, "profile", out);
+
+    if (!e && !id_is_valid(*out))
+        e = err_note(ERR_USAGE, "profile", "not an id");
+    return e;
+}
+
+static enum err verb_profile_notify(void *ctx, const cJSON *request, cJSON *answer)
+{
+    const struct relay_verbs *v = ctx;
+    const char *profile;
+    enum err e = need_profile(request, &profile);
+
+    (void)answer;
+    if (!e && !v->profile_notify)
+        e = err_note(ERR_WRONG_STATE, "profile.notify", "this relay sends no notices");
+    return e ? e : v->profile_notify(v->flow, profile);
+}
+
+static enum err verb_profile_forget(void *ctx, const cJSON *request, cJSON *answer)
+{
+    const struct relay_verbs *v = ctx;
+    const char *profile;
+    enum err e = need_profile(request, &profile);
+
+    (void)answer;
+    if (!e && v->profile_forget)
+        e = v->profile_forget(v->flow, profile);
+    return e ? e : store_profile_forget(v->store, profile);
+}
+
+const struct control_verb relay_verbs[] = {
+    {"user.add", verb_user_add},
+    {"user.list", verb_user_list},
+    {"alias.add", verb_alias_add},
+    {"alias.remove", verb_alias_remove},
+    {"alias.list", verb_alias_list},
+    {"correspondent.list", verb_correspondent_list},
+    {"queue.list", verb_queue_list},
+    {"queue.show", verb_queue_show},
+    {"queue.hold", verb_queue_hold},
+    {"queue.release", verb_queue_release},
+    {"queue.retry", verb_queue_retry},
+    {"queue.flush", verb_queue_flush},
+    {"queue.drop", verb_queue_drop},
+    {"drain.start", verb_drain_start},
+    {"drain.stop", verb_drain_stop},
+    {"drain.status", verb_drain_status},
+    {"profile.notify", verb_profile_notify},
+    {"profile.forget", verb_profile_forget},
+    {"status", verb_status},
+};
+const size_t n_relay_verbs = sizeof relay_verbs / sizeof *relay_verbs;

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* verbs.h - what the operator may ask of the relay: users, aliases, correspondents, the queue,
+ * draining, status. The table goes into control_start() with a struct relay_verbs as its ctx.
+ *
+ * Lists: request {"from": N}, 0 at first; answer {"rows": [...], "next": N or null}. Dates are
+ * seconds since 1970; ids, states and types their usual words. */
+#ifndef SEALRELAY_CONTROL_VERBS_H
+#define SEALRELAY_CONTROL_VERBS_H
+
+#include "daemon/control/control.h"
+#include "daemon/deliver/runner.h"
+#include "daemon/queue/queue.h"
+#include "daemon/receive/receive.h"
+#include "daemon/store/store.h"
+
+#include <stdatomic.h>
+
+/* What the verbs work on; all borrowed, all outlive the server. */
+struct relay_verbs {
+    struct store *store;
+    struct queue *queue;
+    struct hsm *hsm;
+    struct runner *runner;      /* NULL: nothing is delivered */
+    struct receive *receive;    /* NULL: nothing is received */
+    const char *const *domains; /* of the relay */
+    size_t n_domains;
+    const char *operator_user; /* name; owns postmaster@ and abuse@; NULL: nobody yet */
+    int64_t started_s;
+    atomic_bool *draining; /* while true the relay answers every RCPT 4xx */
+    void *flow;
+    /* Mail a new activation code, sealed, to a ready profile's mailbox. */
+    enum err (*profile_notify)(void *flow, const char *profile);
+    /* Forget cached keys of a deleted profile; its stored ones are forgotten here. NULL: none. */
+    enum err (*profile_forget)(void *flow, const char *profile);
+};
+
+extern const struct control_verb relay_verbs[];
+extern const size_t n_relay_verbs;
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* verbs_internal.h - the verbs' functions by file; the table in verbs.c names them. */
+#ifndef SEALRELAY_CONTROL_VERBS_INTERNAL_H
+#define SEALRELAY_CONTROL_VERBS_INTERNAL_H
+
+#include "daemon/control/page.h"
+#include "daemon/control/verbs.h"
+
+/* verbs_people.c: users, aliases, correspondents */
+enum err verb_user_add(void *ctx, const cJSON *request, cJSON *answer);
+enum err verb_user_list(void *ctx, const cJSON *request, cJSON *answer);
+enum err verb_alias_add(void *ctx, const cJSON *request, cJSON *answer);
+enum err verb_alias_remove(void *ctx, const cJSON *request, cJSON *answer);
+enum err verb_alias_list(void *ctx, const cJSON *request, cJSON *answer);
+enum err verb_correspondent_list(void *ctx, const cJSON *request, cJSON *answer);
+
+/* verbs_queue.c */
+enum err verb_queue_list(void *ctx, const cJSON *request, cJSON *answer);
+enum err verb_queue_show(void *ctx, const cJSON *request, cJSON *answer);
+enum err verb_queue_hold(void *ctx, const cJSON *request, cJSON *answer);
+enum err verb_queue_release(void *ctx, const cJSON *request, cJSON *answer);
+enum err verb_queue_retry(void *ctx, const cJSON *request, cJSON *answer);
+enum err verb_queue_flush(void *ctx, const cJSON *request, cJSON *answer);
+enum err verb_queue_drop(void *ctx, const cJSON *request, cJSON *answer);
+
+#endif
