@@ -26,16 +26,26 @@ struct token_options {
     unsigned sessions_max;  /* 0: 16 */
 };
 
-/* token_open - load, find, log in (one attempt).
- * Errors: ERR_CONFIG (no module, no such token: never another slot; note says what was looked for),
- * ERR_PIN (refused; final try; marker of an earlier refusal: `sealctl token unlock` removes it). */
+/* token_open - load, find, log in (one attempt). Never fork afterwards.
+ *   out  given on ERR_OK, and on ERR_PIN too: then a locked token, of which every call answers
+ *        ERR_PIN until token_unlock succeeds; NULL on every other error
+ * Errors: ERR_CONFIG (no module, no such token: never another slot; note says what was looked for
+ * and what is there), ERR_PIN (refused, locked, final try, or the marker of an earlier refusal is
+ * in state_dir), ERR_HSM_AWAY, ERR_NOMEM. */
 enum err token_open(const struct token_options *options, struct token **out);
+/* token_close - end every session and finalise the module: before main returns, when no call runs.
+ */
 void token_close(struct token *t);
+/* token_alive - are both tokens there and logged in? Opens a dead one anew, as every call does.
+ * Errors: ERR_HSM_AWAY, ERR_PIN, ERR_BUSY (all sessions taken for five seconds). The calls below
+ * may answer these too. */
 enum err token_alive(struct token *t);
-/* token_unlock - forget the marker of a refused PIN and try once more. */
+/* token_unlock - forget the marker of a refused PIN, read the PIN file again (unless it is a
+ * descriptor, which is read once) and try once. Errors: ERR_PIN, ERR_CONFIG, ERR_HSM_AWAY. */
 enum err token_unlock(struct token *t);
 
-/* token_init - make the service keys (spool, store, record, journal) that are missing. */
+/* token_init - make the service keys (spool, store, record, journal) that are missing.
+ * Errors: ERR_CONFIG (the token lacks a mechanism they need; note says which). */
 enum err token_init(struct token *t);
 
 /* ---- one profile's CA key and KEK ---- */
