@@ -104,7 +104,7 @@ static enum err process(struct conn *c, struct bytes in)
 static void begin_stop(struct conn *c)
 {
     c->stopping = true;
-    c->stop_deadline = clock_mono_ms() + STOP_GRACE_MS;
+    c->stop_deadline = clock_mono_ms() + (int64_t)c->shared->stop_grace_s * 1000;
     c->link.stop_fd = -1;
 }
 

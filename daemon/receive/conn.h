@@ -19,6 +19,7 @@ struct conn_shared {
     SSL_CTX *tls;                   /* NULL: no STARTTLS */
     int stop_fd;                    /* readable once the server stops */
     unsigned work_timeout_s;
+    unsigned stop_grace_s;
     struct conn_counters *counters;
 };
 

@@ -71,6 +71,7 @@ struct receive_options {
     unsigned command_timeout_s;    /* 0: 300 */
     unsigned data_timeout_s;       /* 0: 300, and a minimum rate of 500 bytes/s */
     unsigned work_timeout_s;       /* from the final dot to its reply; 0: 20 */
+    unsigned stop_grace_s;         /* for a message on its way when the server stops; 0: 10 */
 };
 
 struct receive;
@@ -82,8 +83,8 @@ enum err receive_new(const struct receive_options *options, const struct receive
 /* receive_listen - add a listening TCP or unix stream socket, taken (closed on error too). Before
  * receive_run(). Errors: ERR_CONFIG (not a listening socket, too many). */
 enum err receive_listen(struct receive *r, int fd, enum receive_protocol protocol);
-/* receive_run - serve until receive_stop(); then a message on its way has 10 s to arrive and is
- * answered, everything else gets 421 4.3.2. Returns when the last connection is closed.
+/* receive_run - serve until receive_stop(); then a message on its way has stop_grace_s to arrive
+ * and is answered, everything else gets 421 4.3.2. Returns when the last connection is closed.
  * Errors: ERR_IO. */
 enum err receive_run(struct receive *r);
 /* receive_stop - async-signal-safe; for good: what is stopped is not run again. */

@@ -33,6 +33,7 @@
 #define COMMAND_TIMEOUT_S    300u
 #define DATA_TIMEOUT_S       300u
 #define WORK_TIMEOUT_S       20u
+#define STOP_GRACE_S         10u
 
 enum slot_state { SLOT_FREE, SLOT_RUNNING, SLOT_DONE };
 
@@ -89,6 +90,7 @@ static void fill_shared(struct receive *r, const struct receive_options *o)
     r->n_slots = or_default(o->connections_max, CONNECTIONS_MAX);
     r->shared.stop_fd = r->stop_fd;
     r->shared.work_timeout_s = or_default(o->work_timeout_s, WORK_TIMEOUT_S);
+    r->shared.stop_grace_s = or_default(o->stop_grace_s, STOP_GRACE_S);
     r->shared.counters = &r->counters;
     r->shared.session = (struct session_options){
         .hostname = r->hostname,

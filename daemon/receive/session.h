@@ -16,7 +16,6 @@
 #define STRAY_MESSAGES_MAX    3u    /* messages with bare CR, bare LF or NUL, then 421 */
 #define DRAIN_MAX_FACTOR      4u    /* a refused message is read on to this many times the limit */
 #define DATA_RATE_MIN_BYTES_S 500u
-#define STOP_GRACE_MS         10000 /* for a message on its way when the server stops */
 
 enum session_state {
     SESSION_GREETED, /* banner sent, no HELO yet */
