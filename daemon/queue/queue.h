@@ -15,16 +15,23 @@
 
 #define QUEUE_SCHEMA           1
 #define QUEUE_INLINE_MAX_BYTES (256u * 1024) /* sealed bodies above are files */
+#define QUEUE_LIFETIME_S       (5u * 86400)  /* RFC 5321 4.5.4.1: 4 to 5 days */
+#define QUEUE_DATA_KEY_AGE_S   (24u * 3600)
+/* An entry due later than this counts as due: the clock was wrong when it was put off. No caller
+ * may put one off for longer. */
+#define QUEUE_BACKOFF_MAX_S (4 * 3600)
+/* 1.5 times the largest message: 25 MiB in clear, 1.38 times that sealed */
+#define QUEUE_FREE_MIN_BYTES (52ull * 1024 * 1024)
 
 struct queue;
 
 enum queue_direction { QUEUE_FORWARD, QUEUE_REPLY, QUEUE_NOTICE };
 
 struct queue_options {
-    const char *dir;         /* holds queue.db and body files; must exist */
-    unsigned lifetime_s;     /* after which an entry is failed; 0: 5 days */
-    uint64_t free_min_bytes; /* below this much free space: ERR_NOSPACE; 0: 1.5 x message limit */
-    unsigned data_key_age_s; /* 0: 24 h */
+    const char *dir;         /* holds queue.db, lock and body/; must exist */
+    unsigned lifetime_s;     /* after which an entry is failed; 0: QUEUE_LIFETIME_S */
+    uint64_t free_min_bytes; /* below this much free space: ERR_NOSPACE; 0: QUEUE_FREE_MIN_BYTES */
+    unsigned data_key_age_s; /* 0: QUEUE_DATA_KEY_AGE_S */
 };
 
 /* queue_open - open or make the queue. A second process on the same folder is refused (flock).
@@ -45,7 +52,8 @@ struct queue_envelope {
 
 struct queue_writer;
 
-/* queue_begin - start one entry. Copies the envelope. */
+/* queue_begin - start one entry. Copies the envelope.
+ * Errors: ERR_FORMAT (id, over-long or unprintable envelope), ERR_NOSPACE, ERR_HSM_AWAY. */
 enum err queue_begin(struct queue *q, const struct queue_envelope *envelope, int64_t now_s,
                      struct queue_writer **out);
 /* queue_write - more of the message (CRLF lines, 7-bit), sealed as it comes; no second copy kept.
@@ -53,7 +61,9 @@ enum err queue_begin(struct queue *q, const struct queue_envelope *envelope, int
 enum err queue_write(struct queue_writer *w, const uint8_t *data, size_t len);
 /* queue_commit - make accepted messages durable and visible to the runner.
  *   batch  taken; all become READY, or none (and all are aborted)
- * Effects: one transaction, shared with other sessions, synced; after ERR_OK a 250 is safe. */
+ * Effects: one transaction, shared with other sessions, synced; after ERR_OK a 250 is safe. A sync
+ * that fails is final: it is not tried again, for the kernel may have dropped what it could not
+ * write. Errors: ERR_EXISTS (id), and the first failure of any queue_write. */
 enum err queue_commit(struct queue *q, struct queue_writer **batch, size_t n);
 /* queue_abort - forget an entry that was not committed. Accepts NULL. */
 void queue_abort(struct queue_writer *w);
@@ -87,8 +97,11 @@ struct queue_item {
  */
 enum err queue_take(struct queue *q, int64_t now_s, const char *const *busy, size_t n_busy,
                     size_t max, struct queue_item *items_out, size_t *n_out, int64_t *due_in_s_out);
-/* queue_wake - block until something may be due or timeout_ms passed. */
+/* queue_wake - block until entries came, queue_kick was called, or timeout_ms passed. What came
+ * since the last return counts. */
 void queue_wake(struct queue *q, unsigned timeout_ms);
+/* queue_kick - let a thread in queue_wake go; for an orderly end. */
+void queue_kick(struct queue *q);
 
 struct queue_body;
 /* queue_body_open, queue_body_read, queue_body_close - stream a taken entry, opened. Every chunk is
@@ -103,23 +116,29 @@ struct queue_result {
     id_text id;
     enum queue_outcome outcome;
     int64_t next_attempt_s; /* for OUTCOME_RETRY; past the lifetime it becomes failed */
-    const char *text;       /* sanitised by the queue */
+    const char *text;       /* sanitised and sealed by the queue; NULL: none */
 };
-/* queue_finish - record results in one transaction. DONE removes entry and body file. */
+/* queue_finish - record results in one transaction. DONE removes entry and body file. Results for
+ * entries that are not ACTIVE (held meanwhile, gone) change nothing. A lifetime of over twice the
+ * allowed is a clock that was wrong, and not held against the entry. */
 enum err queue_finish(struct queue *q, const struct queue_result *results, size_t n);
-/* queue_release_active - at start: entries left ACTIVE by a dead process become READY. */
+/* queue_release_active - at start: entries left ACTIVE by a dead process become READY; the first
+ * time due at once, then after a minute that doubles with each attempt. */
 enum err queue_release_active(struct queue *q);
 
 /* ---- the operator ---- */
 
 typedef enum err (*queue_item_fn)(void *ctx, const struct queue_item *item);
-/* addresses are opened only with_addresses; listing works without the key service otherwise */
+/* queue_each - oldest first; no lock is held while fn runs. Addresses are opened only
+ * with_addresses; listing works without the key service otherwise, and then last_result may be
+ * empty. Of damaged entries addresses are empty and last_result says why. */
 enum err queue_each(struct queue *q, bool with_addresses, queue_item_fn fn, void *ctx);
+/* queue_show - one entry, with addresses when they can be opened. Errors: ERR_NOT_FOUND. */
 enum err queue_show(struct queue *q, const char *id, struct queue_item *out);
 enum queue_order { ORDER_HOLD, ORDER_RELEASE, ORDER_RETRY, ORDER_DROP };
-/* queue_order - id NULL: all that are not ACTIVE (never for ORDER_DROP). RETRY also takes failed
- * ones and RETRY of all is a flush. Errors: ERR_NOT_FOUND, ERR_WRONG_STATE (being delivered now).
- */
+/* queue_order - id NULL: all that are not ACTIVE (never for ORDER_DROP: ERR_USAGE). HOLD takes
+ * ready ones, RELEASE held ones, RETRY ready and failed ones, whose lifetime begins anew; RETRY of
+ * all is a flush. Errors: ERR_NOT_FOUND, ERR_WRONG_STATE (being delivered now). */
 enum err queue_order(struct queue *q, const char *id, enum queue_order order, int64_t now_s,
                      size_t *changed_out);
 struct queue_counts {
@@ -128,5 +147,13 @@ struct queue_counts {
     int64_t oldest_s; /* 0: none */
 };
 enum err queue_count(struct queue *q, struct queue_counts *out);
+
+/* What durability cost since the queue was opened. */
+struct queue_stats {
+    uint64_t commits;  /* transactions, each shared by all who waited */
+    uint64_t messages; /* made durable by queue_commit */
+    uint64_t syncs;    /* fsync calls: SQLite's own and those of body files and their folder */
+};
+void queue_stats_get(struct queue *q, struct queue_stats *out);
 
 #endif

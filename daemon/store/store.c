@@ -106,7 +106,7 @@ static enum err keys_fetch(struct store *s)
         return err_note(s->last_error, "store data key", "the key service failed a moment ago");
     e = data_key_get(s, &data_key);
     e = e ? e : keys_derive(s, &data_key);
-    s->last_error = e;
+    s->last_error = e == ERR_HSM_AWAY || e == ERR_TIMEOUT ? e : ERR_OK;
     s->last_away_ms = clock_mono_ms();
     return e;
 }
