@@ -137,11 +137,21 @@ static enum err record_note(struct journal_index *x, const struct journal_line *
     struct profile *p = profile_find(x, line->profile);
     int64_t version;
 
-    if (!p || journal_line_number(line, "version", &version) ||
+    if (!p || p->known.abandoned || journal_line_number(line, "version", &version) ||
         (uint64_t)version != p->known.version + 1 ||
         !field_copy(line, "sha256", p->known.record, sizeof p->known.record))
         return bad_line(line);
     p->known.version = (uint64_t)version;
+    return ERR_OK;
+}
+
+static enum err abandon_note(struct journal_index *x, const struct journal_line *line)
+{
+    struct profile *p = profile_find(x, line->profile);
+
+    if (!p || p->known.version)
+        return bad_line(line);
+    p->known.abandoned = true;
     return ERR_OK;
 }
 
@@ -220,10 +230,8 @@ enum err journal_index_visit(void *context, const struct journal_line *line, str
         const char *kind;
         enum err (*take)(struct journal_index *, const struct journal_line *);
     } kinds[] = {
-        {"profile", profile_add},
-        {"record", record_note},
-        {"user-cert", leaf_add},
-        {"sender-cert", sender_add},
+        {"profile", profile_add}, {"record", record_note},     {"abandon", abandon_note},
+        {"user-cert", leaf_add},  {"sender-cert", sender_add},
     };
     struct journal_index *x = context;
     enum err e = ERR_OK;

@@ -6,6 +6,7 @@
  * fields it understands:
  *   profile      user=                                   a profile is made
  *   record       version= sha256=                        its record's row that counts
+ *   abandon      -                                       the making of a profile did not end
  *   user-cert    serial= not-after= spki=                a user certificate
  *   sender-cert  user= alias= serial= not-after= key=    key is new or same
  * Any other kind passes unread. */
@@ -29,6 +30,7 @@ struct index_profile {
     id_text user;
     uint64_t version;    /* 0: no record line yet */
     journal_hash record; /* hash of the record that counts */
+    bool abandoned;      /* never got a record, and its keys were destroyed */
 };
 
 enum err journal_index_new(struct journal_index **out);

@@ -59,7 +59,7 @@ static const struct record_field {
     {"first-csr", FIELD_BYTES, AT(first_csr)},
     {"key", FIELD_KEYS, AT(keys)},
     {"kek-generation", FIELD_NUMBER, AT(kek_generation)},
-    {"code-sha256", FIELD_BYTES, AT(code_sha256)},
+    {"code-mac", FIELD_BYTES, AT(code_mac)},
     {"code-expires", FIELD_NUMBER, AT(code_expires_s)},
     {"code-attempts", FIELD_NUMBER, AT(code_attempts)},
     {"codes-day", FIELD_NUMBER, AT(codes_day)},

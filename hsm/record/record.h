@@ -70,7 +70,7 @@ struct record {
     size_t n_keys;
     int64_t kek_generation;
     /* activation code */
-    struct buf code_sha256; /* empty: none open */
+    struct buf code_mac; /* HMAC by the token; empty: none open */
     int64_t code_expires_s;
     int64_t code_attempts; /* wrong ones so far */
     int64_t codes_day;     /* the UTC day that codes_made counts */
