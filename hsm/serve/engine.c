@@ -75,7 +75,10 @@ static enum err failure_get(struct engine *en)
     e = en->failure;
     note = en->note;
     (void)pthread_mutex_unlock(&en->lock);
-    return err_note(e ? e : ERR_HSM_AWAY, note.action, "%s", note.detail);
+    /* To a caller it is the service that is away: "not found" would mean something of its own. */
+    if (e == ERR_OK || err_class(e) == CLASS_PERM)
+        e = ERR_HSM_AWAY;
+    return err_note(e, note.action, "%s", note.detail);
 }
 
 /* Under attempt. A token whose PIN was refused is there, and answers ERR_PIN until unlocked. */
@@ -103,6 +106,10 @@ static enum err authority_attempt(struct engine *en)
         return ERR_OK;
     options.token = atomic_load(&en->token);
     e = authority_open(&options, &a);
+    if (e == ERR_NOT_FOUND) {
+        err_note_clear();
+        e = err_note(ERR_HSM_AWAY, "service keys", "not made yet: `sealctl token init` makes them");
+    }
     if (!e)
         atomic_store(&en->authority, a);
     return e;
