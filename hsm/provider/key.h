@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* key.h - what OpenSSL holds for us: a public half it knows, and where the private half is.
+ *
+ * Internal to hsm/provider. A key without hsm is a public one: the peer of a key agreement, or a
+ * certificate's key in a comparison. */
+#ifndef SEALRELAY_HSM_PROVIDER_KEY_H
+#define SEALRELAY_HSM_PROVIDER_KEY_H
+
+#include "hsm/hsm.h"
+
+#include <openssl/core_dispatch.h>
+#include <openssl/evp.h>
+
+#define PROVIDER_NAME       "sealrelay"
+#define PROVIDER_PROPERTIES "provider=sealrelay"
+/* The one parameter by which provider_key hands a struct provided_key to its key manager. */
+#define PROVIDER_PARAM_KEY "sealrelay-key"
+
+struct provided_key {
+    unsigned users;   /* atomic */
+    const char *type; /* "RSA" or "EC"; static */
+    EVP_PKEY *public; /* of OpenSSL's own provider; NULL while a peer has no point yet */
+    struct hsm *hsm;  /* borrowed; NULL: no private half */
+    char *profile;
+    char *reverse;
+    struct buf blob;
+};
+
+/* provided_key_new - an empty key with one user. NULL: out of memory. */
+struct provided_key *provided_key_new(const char *type);
+struct provided_key *provided_key_use(struct provided_key *key);
+void provided_key_free(struct provided_key *key);
+/* provided_key_operate - hsm_key_use with this key; keeps the error for provider_last_error and
+ * puts it into OpenSSL's queue. */
+enum err provided_key_operate(const struct provided_key *key, enum hsm_mechanism mechanism,
+                              const char *md, const char *mgf1_md, struct bytes input,
+                              struct buf *out);
+/* digest_name - the name hsm_key_use takes ("SHA256") for any name OpenSSL has for that digest;
+ * NULL when it has none. Static. */
+const char *digest_name(const char *any);
+/* output_take - hand a result to OpenSSL's caller. 1, or 0 when room is too small. */
+int output_take(struct bytes result, unsigned char *out, size_t *len, size_t room);
+
+extern const OSSL_DISPATCH rsa_keymgmt_functions[], ec_keymgmt_functions[], signature_functions[],
+    cipher_functions[], exchange_functions[];
+
+#endif
