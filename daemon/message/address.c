@@ -5,6 +5,7 @@
  * control byte, a blank outside quotes, or bytes that are not UTF-8. RFC 5322 3.4, RFC 5321 4.1.2,
  * RFC 6531 3.3. */
 #include "daemon/message/address.h"
+#include "daemon/base/id.h"
 #include "daemon/message/message.h"
 
 #include <gmime/gmime.h>
@@ -124,14 +125,13 @@ const char *address_domain(const char *s)
 
 bool address_is_reverse(const char *s)
 {
-    static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
+    size_t n = 0;
 
-    if ((s[0] != 'r' && s[0] != 'R') || s[1] != '-')
+    if (lower(s[0]) != 'r' || s[1] != '-')
         return false;
-    for (s += 2; *s && *s != '@'; s++)
-        if (!memchr(alphabet, lower(*s), sizeof alphabet - 1))
-            return false;
-    return *s == '@';
+    for (s += 2; (lower(s[n]) >= 'a' && lower(s[n]) <= 'z') || (s[n] >= '2' && s[n] <= '7');)
+        n++;
+    return n == ID_LEN && s[n] == '@';
 }
 
 static void mailbox_clear(struct mailbox *m)
