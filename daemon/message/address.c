@@ -187,6 +187,18 @@ static enum err mailbox_add(struct mailbox_list *out, const char *name, const ch
     return ERR_OK;
 }
 
+/* GMime reads an IDN domain in either form as U-labels; the A-labels are what SMTP can look up. */
+static const char *mailbox_address(InternetAddressMailbox *m)
+{
+    const char *addr = internet_address_mailbox_get_addr(m);
+    const char *idn;
+
+    if (!addr || address_is_ascii(address_domain(addr)))
+        return addr;
+    idn = internet_address_mailbox_get_idn_addr(m);
+    return idn ? idn : addr;
+}
+
 /* GMime nests groups one deep at most in well-formed input; deeper ones are left out. */
 static enum err list_collect(InternetAddressList *list, unsigned depth, struct mailbox_list *out)
 {
@@ -198,7 +210,7 @@ static enum err list_collect(InternetAddressList *list, unsigned depth, struct m
 
         if (INTERNET_ADDRESS_IS_MAILBOX(ia))
             e = mailbox_add(out, internet_address_get_name(ia),
-                            internet_address_mailbox_get_addr(INTERNET_ADDRESS_MAILBOX(ia)));
+                            mailbox_address(INTERNET_ADDRESS_MAILBOX(ia)));
         else if (INTERNET_ADDRESS_IS_GROUP(ia) && depth < 2)
             e = list_collect(internet_address_group_get_members(INTERNET_ADDRESS_GROUP(ia)),
                              depth + 1, out);

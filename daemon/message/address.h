@@ -7,7 +7,7 @@
 
 struct mailbox {
     char *name; /* display name, UTF-8, NULL when there is none */
-    char *addr; /* local@domain, domain lower case; local part as written */
+    char *addr; /* local@domain, domain lower case and in A-labels; local part as written */
 };
 
 struct mailbox_list {

@@ -37,8 +37,10 @@ static const char *const list_cases[][2] = {
     {" a@[192.0.2.1]", ""},
     {" M\xc3\xbcller <m@b\xc3\xbc"
      "cher.example>",
-     "M\xc3\xbcller<m@b\xc3\xbc"
-     "cher.example>|"},
+     "M\xc3\xbcller<m@xn--bcher-kva.example>|"},
+    {" <m@xn--bcher-kva.example>, n@XN--BCHER-KVA.example",
+     "<m@xn--bcher-kva.example>|<n@xn--bcher-kva.example>|"},
+    {" m@xn--no-punycode-at-all\xff", ""},
 };
 
 static void address_lists_are_read(void **state)
