@@ -26,7 +26,7 @@ static bool is_space(uint8_t c)
 
 static bool is_token(uint8_t c)
 {
-    return c > 0x20 && c < 0x7f && !memchr("()<>@,;:\\\"/[]?=", c, 15);
+    return c > 0x20 && c < 0x7f && !strchr("()<>@,;:\\\"/[]?=", c);
 }
 
 /* A comment, nested ones included; the scan stands on its opening parenthesis. */

@@ -89,7 +89,7 @@ static void field_extend(struct message_field *f, const struct line *line)
 static enum err header_scan(struct bytes *rest, struct message *m)
 {
     struct message_field field;
-    struct line line;
+    struct line line = {0};
     size_t cap = 0;
     bool in_field = false; /* a folded line now would continue the last field */
 
