@@ -17,6 +17,7 @@ struct session {
     bool tls;
     unsigned errors;
     unsigned junk;
+    unsigned rcpts_refused;
     unsigned stray_messages;
     int64_t since_ms;
 

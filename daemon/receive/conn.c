@@ -26,11 +26,12 @@ struct conn {
 static enum err flush(struct conn *c)
 {
     struct buf *out = session_output(c->session);
-    int64_t deadline = clock_mono_ms() + (int64_t)c->shared->session.command_timeout_s * 1000;
+    int64_t patience_ms =
+        c->stopping ? LINK_STOP_WRITE_MS : (int64_t)c->shared->session.command_timeout_s * 1000;
     enum err e = buf_error(out);
 
     if (!e && out->len) {
-        e = link_write(&c->link, buf_bytes(out), deadline);
+        e = link_write(&c->link, buf_bytes(out), clock_mono_ms() + patience_ms);
         session_touch(c->session, clock_mono_ms());
     }
     buf_reset(out);

@@ -119,13 +119,22 @@ static enum err write_some(struct link *l, struct bytes data, size_t *put_out, s
 
 enum err link_write(struct link *l, struct bytes data, int64_t deadline_mono_ms)
 {
+    bool stopping = false;
+
     while (data.len) {
         short wants = POLLOUT;
         size_t put;
         enum err e = write_some(l, data, &put, &wants);
 
         if (!e && put == 0)
-            e = wait_for(l, wants, deadline_mono_ms, false);
+            e = wait_for(l, wants, deadline_mono_ms, !stopping);
+        if (e == ERR_BUSY) {
+            int64_t latest = clock_mono_ms() + LINK_STOP_WRITE_MS;
+
+            stopping = true;
+            deadline_mono_ms = latest < deadline_mono_ms ? latest : deadline_mono_ms;
+            e = ERR_OK;
+        }
         if (e)
             return e;
         data.data += put;

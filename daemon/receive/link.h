@@ -9,6 +9,8 @@
 
 #include <openssl/ssl.h>
 
+#define LINK_STOP_WRITE_MS 2000 /* for replies to a client, when the server stops */
+
 struct link {
     int fd;      /* non-blocking socket, owned */
     int stop_fd; /* readable once the server stops, borrowed; -1: not watched */
@@ -20,7 +22,8 @@ struct link {
 enum err link_read(struct link *l, uint8_t *data, size_t cap, int64_t deadline_mono_ms,
                    size_t *got_out);
 
-/* link_write - all of data. Errors: ERR_TIMEOUT, ERR_NET. */
+/* link_write - all of data. Once the server stops, at most LINK_STOP_WRITE_MS are left for it.
+ * Errors: ERR_TIMEOUT, ERR_NET. */
 enum err link_write(struct link *l, struct bytes data, int64_t deadline_mono_ms);
 
 /* link_start_tls - shake hands as the server. Errors: ERR_TIMEOUT, ERR_BUSY, ERR_NET. */

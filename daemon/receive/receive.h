@@ -67,7 +67,7 @@ struct receive_options {
     unsigned connections_per_peer; /* 0: 50 */
     unsigned recipients_max;       /* 0: 100 */
     uint64_t message_max_bytes;    /* advertised SIZE; 0: 25 MiB */
-    uint64_t memory_max_bytes;     /* message bytes held by all sessions; 0: 1 GiB */
+    uint64_t memory_max_bytes;     /* message bytes of all sessions, >= one message; 0: 1 GiB */
     unsigned command_timeout_s;    /* 0: 300 */
     unsigned data_timeout_s;       /* 0: 300, and a minimum rate of 500 bytes/s */
     unsigned work_timeout_s;       /* from the final dot to its reply; 0: 20 */

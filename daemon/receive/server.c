@@ -117,6 +117,8 @@ static enum err fill(struct receive *r, const struct receive_options *o)
     r->slots = calloc(r->n_slots, sizeof *r->slots);
     if (!r->hostname || !r->slots)
         return err_note(ERR_NOMEM, "receive_new", "out of memory");
+    if (r->memory.max < r->shared.session.message_max_bytes)
+        return err_note(ERR_CONFIG, "receive_new", "memory for messages is below the message size");
     e = peers_new(o->peers, o->n_peers, &r->peers);
     if (!e && o->tls_certificate && o->tls_key)
         e = tls_context_new(o->tls_certificate, o->tls_key, &r->shared.tls);

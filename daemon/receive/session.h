@@ -13,6 +13,7 @@
 #define HELO_MAX_BYTES        255u  /* RFC 5321 4.5.3.1.2 */
 #define ERRORS_MAX            20u   /* protocol errors; the last is answered 421 */
 #define JUNK_MAX              100u  /* NOOP, RSET, EHLO and the like since the last message */
+#define RCPT_REFUSED_MAX      1000u /* recipients the handler refused, a session, then 421 */
 #define STRAY_MESSAGES_MAX    3u    /* messages with bare CR, bare LF or NUL, then 421 */
 #define DRAIN_MAX_FACTOR      4u    /* a refused message is read on to this many times the limit */
 #define DATA_RATE_MIN_BYTES_S 500u

@@ -117,6 +117,8 @@ void transaction_rcpt(struct session *s, struct bytes argument)
     r = handler->rcpt(handler->ctx, &s->t, path.address);
     if (r.code / 100 == 2 && r.code != 250)
         r = reply_of(ERR_BUG);
+    if (r.code != 250 && ++s->rcpts_refused > RCPT_REFUSED_MAX)
+        r = (struct reply){421, "4.7.0", "Too many refused recipients"};
     if (session_answer_reply(s, r) == 250) {
         s->t.rcpts[s->t.n_rcpts++] = path.address;
         path.address = NULL;

@@ -389,6 +389,7 @@ static void settings_that_cannot_work_are_refused(void **state)
         {.hostname = "two words"},
         {.hostname = "line\r\nend"},
         {.hostname = "h", .peers = bad_peer, .n_peers = 1},
+        {.hostname = "h", .message_max_bytes = 1000, .memory_max_bytes = 999},
         {.hostname = "h", .tls_certificate = "/nonexistent", .tls_key = "/nonexistent"},
         {.hostname = "h", .tls_certificate = "/nonexistent"},
     };

@@ -192,6 +192,23 @@ static void refused_recipients_are_no_errors_of_the_client(void **state)
     drive_close(&d);
 }
 
+static void guessing_recipients_ends_in_time(void **state)
+{
+    struct drive d;
+
+    (void)state;
+    drive_open(&d, RECEIVE_SMTP);
+    drive_say(&d, MAIL);
+    for (unsigned i = 0; i < RCPT_REFUSED_MAX; i++)
+        drive_say(&d, "RCPT TO:<bad@d.test>\r\n");
+    assert_false(d.closed);
+    buf_clear(&d.replies);
+    drive_say(&d, "RCPT TO:<bad@d.test>\r\n");
+    assert_string_equal(drive_codes(&d), "421");
+    assert_true(d.closed);
+    drive_close(&d);
+}
+
 static void recipients_pipelined_behind_a_refused_mail_are_no_errors(void **state)
 {
     struct drive d;
@@ -462,6 +479,7 @@ int main(void)
         cmocka_unit_test(ehlo_offers_what_is_implemented_and_nothing_else),
         cmocka_unit_test(the_twentieth_error_closes),
         cmocka_unit_test(refused_recipients_are_no_errors_of_the_client),
+        cmocka_unit_test(guessing_recipients_ends_in_time),
         cmocka_unit_test(recipients_pipelined_behind_a_refused_mail_are_no_errors),
         cmocka_unit_test(endless_small_talk_closes),
         cmocka_unit_test(a_body_pipelined_behind_a_refused_data_is_never_run),
