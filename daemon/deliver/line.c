@@ -148,6 +148,17 @@ int line_connect(int fd, const struct sockaddr *address, socklen_t len)
 
 /* ---- in clear ---- */
 
+/* What was asked for goes on, so that a good reply counts though a fault is right behind it; with a
+ * fault that is the last thing libesmtp reads. */
+static size_t received(const void *data, size_t got)
+{
+    size_t good = wire_received(line.wire, (struct bytes){data, got});
+
+    if (line.wire->fault)
+        line_cut(line.wire->fault);
+    return good;
+}
+
 /* libesmtp polls when it must, and passes EAGAIN on: no waiting here. */
 ssize_t line_read(int fd, void *data, size_t len)
 {
@@ -156,11 +167,7 @@ ssize_t line_read(int fd, void *data, size_t len)
 
     if (!is_line(fd) || line.wire->in_tls || got <= 0)
         return got;
-    if (wire_received(line.wire, (struct bytes){data, (size_t)got}))
-        return got;
-    line_cut(line.wire->fault);
-    errno = EPROTO;
-    return -1;
+    return (ssize_t)received(data, (size_t)got);
 }
 
 /* False: no progress for as long as the transfer may stall. */
@@ -288,10 +295,7 @@ int line_ssl_read(SSL *ssl, void *data, int len)
 
     if (!line.wire || got <= 0)
         return got;
-    if (wire_received(line.wire, (struct bytes){data, (size_t)got}))
-        return got;
-    line_cut(line.wire->fault);
-    return 0;
+    return (int)received(data, (size_t)got);
 }
 
 /* As in clear: whole, or the connection is dead. Once it is shut down the true SSL_write fails by

@@ -23,7 +23,7 @@
 #define DEADLINE_DEFAULT_S    600
 #define RETRY_FIRST_DEFAULT_S 60
 #define RETRY_MAX_DEFAULT_S   3600
-#define WAIT_MAX_MS           1000 /* in the queue: stop and flush are noticed behind it */
+#define WAIT_MAX_MS           250 /* in the queue: stop and flush are noticed behind it */
 
 /* One key of the queue: a domain of the table, the default "", or a stray. */
 struct lane {

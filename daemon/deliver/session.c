@@ -249,11 +249,15 @@ static void judge_hop(struct session *s)
 
     if (l->health != HOP_BAD)
         return;
-    if (l->fault == FAULT_CONTENT || l->fault == FAULT_BODY || l->fault == FAULT_LOCAL)
+    if (l->fault == FAULT_LOCAL) {
         l->health = HOP_UNTRIED;
-    else
+    } else if (l->fault == FAULT_CONTENT || l->fault == FAULT_BODY) {
+        l->health = HOP_UNTRIED;
+        l->wait_s = 0;
+    } else {
         l->wait_s = backoff_s(s->context->hop_failures + 1, s->context->retry_first_s,
                               s->context->retry_max_s, arc4random());
+    }
 }
 
 static void log_session(const struct session *s, enum err e)

@@ -134,7 +134,9 @@ static void command_byte(struct wire *w, uint8_t c)
         return;
     }
     w->command_cr = c == '\r';
-    if (w->command_len < sizeof w->command - 1 && !w->command_cr)
+    if (w->command_cr)
+        return;
+    if (w->command_len < sizeof w->command - 1)
         w->command[w->command_len] = (char)c;
     w->command_len++;
 }
@@ -270,8 +272,10 @@ static enum job_fault unasked(const struct wire *w)
     return w->last_step == STEP_STARTTLS ? FAULT_INJECTED : FAULT_OUT_OF_STEP;
 }
 
-bool wire_received(struct wire *w, struct bytes data)
+size_t wire_received(struct wire *w, struct bytes data)
 {
+    size_t good = 0;
+
     for (size_t i = 0; i < data.len && !w->fault; i++) {
         uint8_t c = data.data[i];
 
@@ -283,8 +287,10 @@ bool wire_received(struct wire *w, struct bytes data)
             wire_fail(w, FAULT_LONG_REPLY);
         else
             w->line[w->line_len++] = (char)c;
+        if (c == '\n' && !w->fault && !w->reply_code)
+            good = i + 1;
     }
-    return !w->fault;
+    return w->fault ? good : data.len;
 }
 
 bool wire_start_tls(struct wire *w)

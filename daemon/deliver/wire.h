@@ -70,8 +70,9 @@ void wire_init(struct wire *w, bool tls_required, struct job_result *results, si
                struct job_summary *summary);
 /* wire_sending - these bytes are about to be written. False: they must not be (fault says why). */
 bool wire_sending(struct wire *w, struct bytes data);
-/* wire_received - these bytes were read. False: nobody may see them (fault says why). */
-bool wire_received(struct wire *w, struct bytes data);
+/* wire_received - these bytes were read. Answers how many of them may be handed on: all, or with a
+ * fault those up to the end of the last whole reply that was asked for. */
+size_t wire_received(struct wire *w, struct bytes data);
 /* wire_start_tls - the handshake is about to begin. False: something is wrong with what was read
  * in clear. */
 bool wire_start_tls(struct wire *w);
