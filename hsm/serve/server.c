@@ -26,10 +26,16 @@
 static const unsigned connections_max[ROLE_COUNT] = {
     [ROLE_RELAY] = 48, [ROLE_ADMIN] = 8, [ROLE_WEB] = 8};
 
+/* A seat whose thread has ended is free once the thread is joined: threads that are still ending
+ * when the token is finalised would race OpenSSL's own end. */
+enum seat_state { SEAT_FREE, SEAT_TAKEN, SEAT_ENDED };
+
 struct seat {
     struct server *server;
+    enum seat_state state;
     enum role role;
-    int fd; /* -1: free */
+    int fd;
+    pthread_t thread;
 };
 
 struct server {
@@ -39,31 +45,31 @@ struct server {
     pthread_mutex_t lock;
     pthread_cond_t left;
     /* under lock: */
-    bool stopping;
     unsigned n_seated[ROLE_COUNT];
     struct seat seats[CONNECTIONS_TOTAL];
 };
 
 /* ---- seats: one a connection ---- */
 
-static struct seat *seat_take(struct server *s, enum role role, int fd)
+/* Under lock. */
+static void seats_join(struct server *s)
 {
-    struct seat *seat = NULL;
+    for (size_t i = 0; i < CONNECTIONS_TOTAL; i++) {
+        if (s->seats[i].state != SEAT_ENDED)
+            continue;
+        (void)pthread_join(s->seats[i].thread, NULL);
+        s->seats[i].state = SEAT_FREE;
+    }
+}
 
-    (void)pthread_mutex_lock(&s->lock);
-    if (!s->stopping && s->n_seated[role] < connections_max[role]) {
-        for (size_t i = 0; i < CONNECTIONS_TOTAL && !seat; i++)
-            if (s->seats[i].fd < 0)
-                seat = &s->seats[i];
-    }
-    if (seat) {
-        seat->fd = fd;
-        seat->role = role;
-        s->n_seated[role]++;
-        atomic_fetch_add(&engine_counters(s->options.engine)->connections, 1);
-    }
-    (void)pthread_mutex_unlock(&s->lock);
-    return seat;
+/* Under lock. NULL: the role has all it may have. */
+static struct seat *seat_find(struct server *s, enum role role)
+{
+    seats_join(s);
+    for (size_t i = 0; i < CONNECTIONS_TOTAL && s->n_seated[role] < connections_max[role]; i++)
+        if (s->seats[i].state == SEAT_FREE)
+            return &s->seats[i];
+    return NULL;
 }
 
 static void seat_leave(struct seat *seat)
@@ -72,6 +78,7 @@ static void seat_leave(struct seat *seat)
 
     (void)pthread_mutex_lock(&s->lock);
     fd_close(&seat->fd);
+    seat->state = SEAT_ENDED;
     s->n_seated[seat->role]--;
     atomic_fetch_sub(&engine_counters(s->options.engine)->connections, 1);
     (void)pthread_cond_signal(&s->left);
@@ -86,6 +93,31 @@ static void *seat_main(void *arg)
                      seat->server->options.idle_ms);
     seat_leave(seat);
     return NULL;
+}
+
+/* Give a connection a seat and a thread; fd is taken on ERR_OK. Errors: ERR_BUSY, ERR_IO. */
+static enum err seat_take(struct server *s, enum role role, int fd)
+{
+    struct seat *seat;
+    enum err e = ERR_OK;
+
+    (void)pthread_mutex_lock(&s->lock);
+    seat = seat_find(s, role);
+    if (seat) {
+        seat->fd = fd;
+        seat->role = role;
+        if (pthread_create(&seat->thread, NULL, seat_main, seat) != 0)
+            e = err_note(ERR_IO, "connection", "no thread");
+    } else {
+        e = err_note(ERR_BUSY, "connection", "%u are open", connections_max[role]);
+    }
+    if (!e) {
+        seat->state = SEAT_TAKEN;
+        s->n_seated[role]++;
+        atomic_fetch_add(&engine_counters(s->options.engine)->connections, 1);
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    return e;
 }
 
 /* ---- accepting ---- */
@@ -107,28 +139,20 @@ static bool peer_is_allowed(const struct server *s, enum role role, int fd)
 
 static void connection_begin(struct server *s, enum role role, int fd)
 {
-    struct counters *n = engine_counters(s->options.engine);
-    pthread_t thread;
-    struct seat *seat;
+    enum err e = ERR_REFUSED;
 
-    if (!peer_is_allowed(s, role, fd) || frame_socket_prepare(fd)) {
-        atomic_fetch_add(&n->peers_refused, 1);
+    err_note_clear();
+    if (peer_is_allowed(s, role, fd)) {
+        e = frame_socket_prepare(fd);
+        if (!e)
+            e = seat_take(s, role, fd);
+        if (e)
+            log_event(LOG_LEVEL_WARNING, "hsm.accept", "-", e, -1, "role=%s", role_name(role));
+    }
+    if (e) {
+        atomic_fetch_add(&engine_counters(s->options.engine)->peers_refused, 1);
         fd_close(&fd);
-        return;
     }
-    seat = seat_take(s, role, fd);
-    if (!seat) {
-        atomic_fetch_add(&n->peers_refused, 1);
-        log_event(LOG_LEVEL_WARNING, "hsm.accept", "-", ERR_BUSY, -1, "role=%s connections=%u",
-                  role_name(role), connections_max[role]);
-        fd_close(&fd);
-        return;
-    }
-    if (pthread_create(&thread, NULL, seat_main, seat) != 0) {
-        seat_leave(seat);
-        return;
-    }
-    (void)pthread_detach(thread);
 }
 
 static void accept_one(struct server *s, enum role role)
@@ -217,7 +241,7 @@ enum err server_start(const struct server_options *options, struct server **out)
 static void connections_end(struct server *s)
 {
     for (size_t i = 0; i < CONNECTIONS_TOTAL; i++)
-        if (s->seats[i].fd >= 0)
+        if (s->seats[i].state == SEAT_TAKEN)
             (void)shutdown(s->seats[i].fd, SHUT_RD);
 }
 
@@ -240,11 +264,11 @@ enum err server_stop(struct server *s, int64_t ms)
         return err_note(ERR_IO, "eventfd", "%s", strerror(errno));
     (void)pthread_join(s->acceptor, NULL);
     (void)pthread_mutex_lock(&s->lock);
-    s->stopping = true;
     connections_end(s);
     while (anyone_seated(s) && waited == 0)
         waited = pthread_cond_timedwait(&s->left, &s->lock, &until);
     empty = !anyone_seated(s);
+    seats_join(s);
     (void)pthread_mutex_unlock(&s->lock);
     if (!empty)
         return err_note(ERR_TIMEOUT, "server stop", "calls still run after %lld ms", (long long)ms);
