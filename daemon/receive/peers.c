@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
 struct network {
     int family;
@@ -102,7 +101,7 @@ static enum err parse_network(const char *text, struct network *out)
     *out = (struct network){0};
     if (len >= sizeof address)
         return err_note(ERR_CONFIG, "allowed peers", "no network: %.64s", text);
-    memcpy(address, text, len);
+    (void)snprintf(address, sizeof address, "%.*s", (int)len, text);
     out->family = strchr(address, ':') ? AF_INET6 : AF_INET;
     width = out->family == AF_INET ? 32 : 128;
     out->prefix = width;

@@ -160,9 +160,8 @@ void receive_free(struct receive *r)
     free(r);
 }
 
-enum err receive_listen(struct receive *r, int fd, enum receive_protocol protocol)
+static enum err add_listener(struct receive *r, int fd, enum receive_protocol protocol)
 {
-    CLEANUP(fd_close) int owned = fd;
     socklen_t len = sizeof(int);
     int listening = 0;
     int flags;
@@ -176,8 +175,16 @@ enum err receive_listen(struct receive *r, int fd, enum receive_protocol protoco
         fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
         return err_note(ERR_CONFIG, "receive_listen", "%s", strerror(errno));
     r->listeners[r->n_listeners++] = (struct listener){fd, protocol};
-    owned = -1;
     return ERR_OK;
+}
+
+enum err receive_listen(struct receive *r, int fd, enum receive_protocol protocol)
+{
+    enum err e = add_listener(r, fd, protocol);
+
+    if (e)
+        fd_close(&fd);
+    return e;
 }
 
 static void *run_slot(void *argument)
@@ -203,7 +210,7 @@ static void turn_away(int fd, const char *line, const struct peer *peer, const c
 /* Join finished threads; a free slot, or NULL. same_host_out: running connections of this host. */
 static struct slot *find_slot(struct receive *r, const struct peer *peer, unsigned *same_host_out)
 {
-    struct slot *found = NULL;
+    size_t found = r->n_slots;
 
     *same_host_out = 0;
     for (size_t i = 0; i < r->n_slots; i++) {
@@ -215,12 +222,12 @@ static struct slot *find_slot(struct receive *r, const struct peer *peer, unsign
             atomic_store(&slot->state, SLOT_FREE);
             state = SLOT_FREE;
         }
-        if (state == SLOT_FREE && !found)
-            found = slot;
+        if (state == SLOT_FREE && found == r->n_slots)
+            found = i;
         if (state == SLOT_RUNNING && peer_is_same_host(&slot->peer, peer))
             ++*same_host_out;
     }
-    return found;
+    return found < r->n_slots ? &r->slots[found] : NULL;
 }
 
 /* Start the thread with every signal blocked: they belong to the program's main thread. */

@@ -20,8 +20,6 @@
 
 #define SMTP_SOURCE "/usr/sbin/smtp-source"
 
-extern char **environ;
-
 /* Run a program, its output thrown away; its exit code. */
 static int run(const char *const *argv)
 {
