@@ -14,8 +14,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define DATE_AHEAD_MAX_S                                                                           \
-    3600 /* clients mark a signature bad when Date and signingTime differ more */
+/* Clients mark a signature bad when Date and signingTime are further apart. */
+#define DATE_AHEAD_MAX_S 3600
 
 static enum err loops_check(const struct message *m, const char *relay_id)
 {

@@ -15,9 +15,7 @@
 
 #include <stdint.h>
 
-#define REWRITE_ADDRESSES_MAX                                                                      \
-    20u                             /* mapped addresses a message; the rest stay out of the header \
-                                     */
+#define REWRITE_ADDRESSES_MAX   20u /* mapped addresses; the rest stay out of the header */
 #define REWRITE_LOOPS_MAX       5u  /* passages through this relay */
 #define REWRITE_LOOP_FIELDS_MAX 25u /* passages through relays of this kind */
 #define LOOP_ID_MAX_BYTES       64u

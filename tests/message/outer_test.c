@@ -92,6 +92,9 @@ static const struct field_case cases[] = {
      "List-Unsubscribe-Post: list-unsubscribe=one-click\r\n",
      "List-Unsubscribe-Post", "List-Unsubscribe=One-Click"},
     {"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n", "List-Unsubscribe-Post", "-"},
+    {"List-Unsubscribe: <mailto:u@l.example>\r\n"
+     "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n",
+     "List-Unsubscribe-Post", "-"},
     {"Auto-Submitted: auto-replied\r\n", "Auto-Submitted", "auto-replied"},
     {"Precedence: bulk\r\n", "Precedence", "bulk"},
     /* everything else stays behind */

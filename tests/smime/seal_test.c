@@ -137,9 +137,10 @@ static void openssl_verifies(const struct test_pki *p, struct bytes entity)
 static void openssl_opens_and_verifies_every_kind_of_content(void **state)
 {
     static const char *const cases[] = {
-        ENTITY,
+        "Content-Type: text/plain; hp=\"cipher\"\r\n\r\nplain\r\n",
         "Content-Type: text/plain\r\n\r\n",
         "Content-Type: text/plain\r\n\r\nno line end",
+        /* lines that a mail store or a MIME parser might take for its own */
         "A: b\r\n\r\nFrom here\r\n.\r\n..\r\ntrailing blanks  \r\n\r\n\r\n",
         "A: b\r\n\r\n8-bit \xe4\xf6\xfc\xff and UTF-8 \xc3\xa4\r\n--\r\n--boundary\r\n",
     };
@@ -357,6 +358,31 @@ static void envelope_names_recipients_by_issuer_and_serial(void **state)
     }
 }
 
+static void oid_is_in(const struct test_pki *p, const char *oid)
+{
+    CLEANUP(buf_clear) struct buf der = {0};
+    ASN1_OBJECT *obj = OBJ_txt2obj(oid, 1);
+
+    assert_non_null(obj);
+    test_read(p, "sealed.der", &der);
+    assert_non_null(memmem(der.data, der.len, OBJ_get0_data(obj), OBJ_length(obj)));
+    ASN1_OBJECT_free(obj);
+}
+
+static void envelope_uses_aes_256_cbc_and_for_ec_sha_256_and_a_wrap_as_strong(void **state)
+{
+    struct bytes entity = bytes_of(ENTITY);
+
+    (void)state;
+    seal_to_file(&rsa, &entity, 1);
+    oid_is_in(&rsa, "1.2.840.113549.1.1.1");    /* rsaEncryption, PKCS #1 v1.5 */
+    oid_is_in(&rsa, "2.16.840.1.101.3.4.1.42"); /* aes256-CBC */
+    seal_to_file(&ec, &entity, 1);
+    oid_is_in(&ec, "2.16.840.1.101.3.4.1.42");
+    oid_is_in(&ec, "1.3.132.1.11.1");          /* dhSinglePass-stdDH-sha256kdf */
+    oid_is_in(&ec, "2.16.840.1.101.3.4.1.45"); /* aes256-wrap */
+}
+
 static void base64_lines_are_76_columns_with_crlf(void **state)
 {
     CLEANUP(buf_clear) struct buf body = {0};
@@ -491,6 +517,7 @@ int main(void)
         cmocka_unit_test(gpgsm_opens_and_verifies),
         cmocka_unit_test(signature_holds_what_clients_want_and_no_more),
         cmocka_unit_test(envelope_names_recipients_by_issuer_and_serial),
+        cmocka_unit_test(envelope_uses_aes_256_cbc_and_for_ec_sha_256_and_a_wrap_as_strong),
         cmocka_unit_test(base64_lines_are_76_columns_with_crlf),
         cmocka_unit_test(no_clear_text_reaches_the_sink),
         cmocka_unit_test(failing_sink_ends_the_pipeline_with_its_error),
