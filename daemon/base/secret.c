@@ -77,7 +77,7 @@ enum err secret_read_file(const char *path, size_t max, struct secret *out)
     struct secret s;
     size_t len = 0;
     ssize_t got;
-    int fd;
+    int fd = -1;
     enum err e = secret_open(path, &fd);
 
     if (e)
