@@ -6,18 +6,8 @@
 #ifndef SEALRELAY_DELIVER_RUNNER_H
 #define SEALRELAY_DELIVER_RUNNER_H
 
+#include "daemon/deliver/hop.h"
 #include "daemon/queue/queue.h"
-
-enum hop_tls { HOP_TLS_NONE, HOP_TLS_REQUIRED };
-
-struct hop {
-    const char *domain; /* of the recipients; "" is the default next hop */
-    const char *host;   /* name or address literal */
-    uint16_t port;
-    enum hop_tls tls;
-    const char *ca_file;   /* for HOP_TLS_REQUIRED; NULL: the system's */
-    unsigned sessions_max; /* in parallel; 0: 4 */
-};
 
 struct runner_options {
     const char *socket_path; /* of sealdeliver */
@@ -30,13 +20,18 @@ struct runner_options {
 };
 
 struct runner;
-/* runner_start - copies options; starts its threads. */
+/* runner_start - copies options; starts its threads: one a session that may run at the same time.
+ * Errors: ERR_CONFIG (no default next hop and no other, a host that is none, over 256 sessions),
+ * ERR_NOMEM. */
 enum err runner_start(const struct runner_options *options, struct queue *queue,
                       struct runner **out);
-/* runner_drain - true once nothing is due or active; no new groups are taken meanwhile. */
+/* runner_idle - true when no session runs and no entry is due that could be delivered now (its
+ * next hop may be backing off). For `sealctl drain`: asked again and again, without effect. */
 bool runner_idle(struct runner *r);
-/* runner_forget_backoff - for `sealctl queue flush`. */
+/* runner_forget_backoff - for `sealctl queue flush`. Takes effect within a second. */
 void runner_forget_backoff(struct runner *r);
+/* runner_stop - no new sessions; waits for those that run (at most session_deadline_s); frees r.
+ * Accepts NULL. */
 void runner_stop(struct runner *r);
 
 #endif

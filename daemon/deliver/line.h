@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* line.h - the one TCP connection of a worker, between libesmtp and the kernel.
+ *
+ * libesmtp has no hook below its buffers, so the program defines the calls through which it reaches
+ * the network (getaddrinfo, connect, read, write, SSL_connect, SSL_read, SSL_write) over libc's and
+ * libssl's, the way the dynamic linker resolves them: the executable first. A worker is one thread
+ * with one session, therefore the state is one static object. On every other descriptor the calls
+ * are libc's, unchanged.
+ *
+ * A guard that finds a fault shuts the socket down: whatever libesmtp then believes, not one more
+ * byte leaves, the final dot included. */
+#ifndef SEALRELAY_DELIVER_LINE_H
+#define SEALRELAY_DELIVER_LINE_H
+
+#include "daemon/deliver/wire.h"
+
+struct line_options {
+    const char *host; /* looked up and verified; borrowed */
+    unsigned connect_timeout_ms;
+    unsigned transfer_timeout_ms; /* without progress while writing */
+};
+
+/* line_arm - watch the next connection that is made; wire: borrowed until line_disarm. */
+void line_arm(const struct line_options *options, struct wire *wire);
+void line_disarm(void);
+/* line_cut - a guard found a fault: no byte more in either direction. */
+void line_cut(enum job_fault fault);
+
+#endif
