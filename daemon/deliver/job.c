@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define JOB_TEXT_OF(name, text) [name] = text,
+#define JOB_TEXT_OF(name, text) [name] = (text),
 
 const char *job_stage_name(enum job_stage s)
 {

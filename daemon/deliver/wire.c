@@ -20,20 +20,22 @@ void wire_init(struct wire *w, bool tls_required, struct job_result *results, si
                        .n_waits = 1};
 }
 
-void wire_fail(struct wire *w, enum job_fault fault)
-{
-    if (w->fault)
-        return;
-    w->fault = fault;
-    if (w->n_begun && w->results[w->n_begun - 1].stage != STAGE_ANSWERED)
-        w->results[w->n_begun - 1].fault = fault;
-    if (!w->summary->fault)
-        w->summary->fault = fault;
-}
-
 static struct job_result *current(struct wire *w)
 {
     return w->n_begun ? &w->results[w->n_begun - 1] : NULL;
+}
+
+void wire_fail(struct wire *w, enum job_fault fault)
+{
+    struct job_result *r = current(w);
+
+    if (w->fault)
+        return;
+    w->fault = fault;
+    if (r && r->stage != STAGE_ANSWERED)
+        r->fault = fault;
+    if (!w->summary->fault)
+        w->summary->fault = fault;
 }
 
 /* ---- leaving ---- */
