@@ -120,7 +120,7 @@ static enum err revive_now(struct token *t)
         atomic_store(&t->dead, false);
     (void)pthread_rwlock_unlock(&t->gate);
     log_event(e ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "token.revive", "-", e,
-              clock_mono_ms() - start, " ");
+              clock_mono_ms() - start, "last_wait_ms=%lld", (long long)t->backoff_ms);
     return e;
 }
 
@@ -190,7 +190,7 @@ enum err call_end(struct call *c, enum err e)
 {
     if (c->dead) {
         atomic_store(&c->token->dead, true);
-        log_event(LOG_LEVEL_WARNING, "token.died", "-", e, -1, " ");
+        log_event(LOG_LEVEL_WARNING, "token.died", "-", e, -1, "token=%s", c->place->label);
     }
     session_give_back(c->place, c->ck.handle);
     (void)pthread_rwlock_unlock(&c->token->gate);

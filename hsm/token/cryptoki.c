@@ -125,6 +125,16 @@ CK_RV ck_get_ulong(struct ck_session *s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_TYPE t
     return rv;
 }
 
+CK_RV ck_get_length(struct ck_session *s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_TYPE type, CK_ULONG *out)
+{
+    CK_ATTRIBUTE attr = {type, NULL, 0};
+    CK_RV rv = CK_CALL(s, C_GetAttributeValue, o, &attr, 1);
+
+    if (rv == CKR_OK)
+        *out = attr.ulValueLen == CK_UNAVAILABLE_INFORMATION ? 0 : attr.ulValueLen;
+    return rv;
+}
+
 CK_RV ck_generate(struct ck_session *s, CK_MECHANISM *m, CK_ATTRIBUTE *attrs, CK_ULONG n,
                   CK_OBJECT_HANDLE *out)
 {

@@ -53,6 +53,9 @@ CK_RV ck_find(struct ck_session *s, CK_ATTRIBUTE *attrs, CK_ULONG n, struct ck_o
 CK_RV ck_get(struct ck_session *s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_TYPE type, struct buf *out);
 CK_RV ck_get_bool(struct ck_session *s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_TYPE type, bool *out);
 CK_RV ck_get_ulong(struct ck_session *s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_TYPE type, CK_ULONG *out);
+/* ck_get_length - how long an attribute's value is, in bytes. */
+CK_RV ck_get_length(struct ck_session *s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_TYPE type,
+                    CK_ULONG *out);
 CK_RV ck_generate(struct ck_session *s, CK_MECHANISM *m, CK_ATTRIBUTE *attrs, CK_ULONG n,
                   CK_OBJECT_HANDLE *out);
 struct ck_pair {

@@ -189,6 +189,29 @@ static CK_RV row_check(struct ck_session *s, CK_OBJECT_HANDLE o, const struct at
     return rv;
 }
 
+/* What makes a KEK a KEK: its length tells whether the token kept it. */
+static CK_RV list_check(struct ck_session *s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_TYPE type,
+                        CK_ULONG len, const char **wrong_out)
+{
+    CK_ULONG kept = 0;
+    CK_RV rv = ck_get_length(s, o, type, &kept);
+
+    if (rv == CKR_ATTRIBUTE_TYPE_INVALID || (rv == CKR_OK && kept != len)) {
+        *wrong_out = attr_name(type);
+        return CKR_OK;
+    }
+    return rv;
+}
+
+static CK_RV kek_check(struct ck_session *s, CK_OBJECT_HANDLE o, const char **wrong_out)
+{
+    CK_RV rv = list_check(s, o, CKA_UNWRAP_TEMPLATE, sizeof unwrap_attrs, wrong_out);
+
+    if (rv == CKR_OK && !*wrong_out)
+        rv = list_check(s, o, CKA_ALLOWED_MECHANISMS, sizeof(CK_MECHANISM_TYPE), wrong_out);
+    return rv;
+}
+
 CK_RV template_check(struct ck_session *s, CK_OBJECT_HANDLE o, const struct key_table *table,
                      const char **wrong_out)
 {
@@ -197,6 +220,11 @@ CK_RV template_check(struct ck_session *s, CK_OBJECT_HANDLE o, const struct key_
     CK_RV rv;
 
     *wrong_out = NULL;
+    if (table->unwrap_template) {
+        rv = kek_check(s, o, wrong_out);
+        if (rv != CKR_OK || *wrong_out)
+            return rv;
+    }
     for (size_t i = 0; i <= table->n_rows; i++) {
         const struct attr_row *row = i < table->n_rows ? &table->rows[i] : &unmodifiable;
 
@@ -237,6 +265,8 @@ const char *attr_name(CK_ATTRIBUTE_TYPE type)
         {CKA_ALWAYS_SENSITIVE, "CKA_ALWAYS_SENSITIVE"},
         {CKA_NEVER_EXTRACTABLE, "CKA_NEVER_EXTRACTABLE"},
         {CKA_LOCAL, "CKA_LOCAL"},
+        {CKA_UNWRAP_TEMPLATE, "CKA_UNWRAP_TEMPLATE"},
+        {CKA_ALLOWED_MECHANISMS, "CKA_ALLOWED_MECHANISMS"},
     };
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
