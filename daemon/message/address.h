@@ -21,7 +21,8 @@ enum err mailbox_list_parse(struct bytes value, struct mailbox_list *out);
 void mailbox_list_clear(struct mailbox_list *l);
 
 /* address_is_valid - is s local@domain that may go into an envelope: 254 bytes at most, local part
- * 64, no control bytes, no blanks or specials outside quotes, an LDH or U-label domain. */
+ * 64, no control bytes, no blanks or specials outside quotes, an LDH or U-label domain
+ * ('_' is let pass: it is seen); no address literals. */
 bool address_is_valid(const char *s);
 bool address_is_ascii(const char *s);
 /* address_fold - lower case of the whole address, for aliases and mailboxes. */

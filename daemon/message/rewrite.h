@@ -4,8 +4,9 @@
  *
  * Pure: who the reverse addresses are is decided by flow/forward.c between the two calls. Kept are
  * From, To, Cc, Reply-To (mapped), Subject, Date, Message-ID, In-Reply-To, References, List-Id,
- * List-Unsubscribe (https only), List-Unsubscribe-Post, Auto-Submitted, Precedence; all else stays
- * behind. The inner entity protects the same fields (RFC 9788), the original Date, and the verdict.
+ * List-Unsubscribe (web links only), List-Unsubscribe-Post, Auto-Submitted, Precedence; all else
+ * stays behind. The inner entity protects the same fields (RFC 9788), the original Date, and the
+ * verdict.
  */
 #ifndef SEALRELAY_MESSAGE_REWRITE_H
 #define SEALRELAY_MESSAGE_REWRITE_H
@@ -45,7 +46,7 @@ struct rewrite_input {
     const struct rewrite_parties *parties;
     const char *relay_id;    /* for the loop field: "Sealrelay-Loop: <relay_id>" */
     const char *alias;       /* in To, added when the message does not name it */
-    const char *sender_addr; /* real address shown in the display name */
+    const char *sender_addr; /* real address shown in the display name; NULL: "unknown sender" */
     const char *sender_reverse;
     const struct rewrite_map *map; /* addresses not in it are left out of the header */
     size_t n_map;
@@ -73,7 +74,9 @@ struct rewrite_output {
  * hp="cipher" is added to the single Content-Type when it parses (RFC 2045 5.1), text/plain with it
  * when there is none; every other Content-* byte is as it came. Mail that is S/MIME already is
  * wrapped: signed as only child of multipart/mixed, other pkcs7-mime as attached message/rfc822
- * beside a line of explanation. Errors: ERR_NOMEM, ERR_HEADER. */
+ * beside a line of explanation. A Content-Type that has an hp parameter already stays as it is.
+ * Errors: ERR_NOMEM, ERR_IO (no randomness), ERR_FORMAT (a relay address that is not ASCII),
+ * ERR_BUG (a verdict line that is not one line of printable ASCII). out is set on success only. */
 enum err rewrite_forward(const struct rewrite_input *in, struct rewrite_output *out);
 void rewrite_output_clear(struct rewrite_output *o);
 
