@@ -32,7 +32,7 @@ static enum err call_send(struct hsm *h, struct bytes packet, int64_t deadline_m
 
     if (e)
         return e;
-    e = frame_send(*fd_out, packet, deadline_ms - clock_mono_ms());
+    e = packet_send(*fd_out, packet, deadline_ms - clock_mono_ms());
     if (!e)
         return ERR_OK;
     pool_give(h, *fd_out, false);
@@ -43,7 +43,7 @@ static enum err call_send(struct hsm *h, struct bytes packet, int64_t deadline_m
     e = pool_take(h, deadline_ms, true, fd_out, &idle);
     if (e)
         return e;
-    e = frame_send(*fd_out, packet, deadline_ms - clock_mono_ms());
+    e = packet_send(*fd_out, packet, deadline_ms - clock_mono_ms());
     if (e)
         pool_give(h, *fd_out, false);
     return e ? away(e) : ERR_OK;

@@ -49,7 +49,7 @@ enum err frame_connect(const char *path, int64_t ms, int *fd_out)
     return ERR_OK;
 }
 
-enum err frame_send(int fd, struct bytes packet, int64_t ms)
+enum err packet_send(int fd, struct bytes packet, int64_t ms)
 {
     int64_t deadline = clock_mono_ms() + ms;
 

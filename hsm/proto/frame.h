@@ -19,9 +19,9 @@ enum err frame_socket_prepare(int fd);
  * Errors: ERR_NET (no server, or its backlog stays full), ERR_CONFIG (path too long), ERR_IO. */
 enum err frame_connect(const char *path, int64_t ms, int *fd_out);
 
-/* frame_send - one packet within ms milliseconds; all or nothing.
+/* packet_send - one packet within ms milliseconds; all or nothing.
  * Errors: ERR_TOO_BIG; ERR_TIMEOUT; ERR_NET (the peer has gone). None of it was delivered. */
-enum err frame_send(int fd, struct bytes packet, int64_t ms);
+enum err packet_send(int fd, struct bytes packet, int64_t ms);
 
 /* frame_receive - the next packet within ms milliseconds, replacing out's content.
  * Errors: ERR_TIMEOUT; ERR_TOO_BIG (more than FRAME_MAX; the packet stays unread); ERR_NET (the

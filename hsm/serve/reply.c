@@ -20,12 +20,12 @@ void reply_clear(struct reply *r)
     *r = (struct reply){0};
 }
 
-static enum err packet_send(int fd, const Seal__Response *response)
+static enum err response_send(int fd, const Seal__Response *response)
 {
     CLEANUP(buf_wipe) struct buf packet = {0};
     enum err e = message_pack(&response->base, &packet);
 
-    return e ? e : frame_send(fd, buf_bytes(&packet), REPLY_SEND_MS);
+    return e ? e : packet_send(fd, buf_bytes(&packet), REPLY_SEND_MS);
 }
 
 /* The first packet, then as many as are needed with nothing but data. */
@@ -40,7 +40,7 @@ static enum err packets_send(int fd, Seal__Response *response, struct bytes data
         data.len -= len;
         data.data = data.len ? data.data + len : NULL;
         response->more = data.len > 0;
-        e = packet_send(fd, response);
+        e = response_send(fd, response);
         *response = (Seal__Response)SEAL__RESPONSE__INIT;
     } while (!e && data.len > 0);
     return e;
@@ -113,7 +113,7 @@ static enum err error_send(int fd, enum err result)
     response.err = (char *)(uintptr_t)err_name(result);
     response.note_action = (char *)(uintptr_t)note->action;
     response.note_detail = (char *)(uintptr_t)note->detail;
-    return packet_send(fd, &response);
+    return response_send(fd, &response);
 }
 
 enum err reply_send(int fd, enum err result, const struct reply *r)

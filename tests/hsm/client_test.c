@@ -282,7 +282,7 @@ static void *falsehood_main(void *arg)
         while (frame_receive(fd, 5000, &request) == ERR_OK) {
             atomic_fetch_add(&f->requests, 1);
             for (size_t i = 0; i < 4 && f->packets[i]; i++)
-                (void)frame_send(fd, (struct bytes){(const uint8_t *)f->packets[i], f->lens[i]},
+                (void)packet_send(fd, (struct bytes){(const uint8_t *)f->packets[i], f->lens[i]},
                                  1000);
         }
         (void)close(fd);

@@ -215,11 +215,11 @@ static void the_largest_packet_arrives_whole_and_a_larger_one_is_refused(void **
     assert_non_null(data);
     data[FRAME_MAX - 1] = 0x5a;
     socket_pair(fds);
-    assert_int_equal(frame_send(fds[0], (struct bytes){data, FRAME_MAX}, 1000), ERR_OK);
+    assert_int_equal(packet_send(fds[0], (struct bytes){data, FRAME_MAX}, 1000), ERR_OK);
     assert_int_equal(frame_receive(fds[1], 1000, &got), ERR_OK);
     assert_int_equal(got.len, FRAME_MAX);
     assert_memory_equal(got.data, data, FRAME_MAX);
-    assert_int_equal(frame_send(fds[0], (struct bytes){data, FRAME_MAX + 1}, 1000), ERR_TOO_BIG);
+    assert_int_equal(packet_send(fds[0], (struct bytes){data, FRAME_MAX + 1}, 1000), ERR_TOO_BIG);
     assert_true(send(fds[0], data, FRAME_MAX + 1, 0) > 0);
     assert_int_equal(frame_receive(fds[1], 1000, &got), ERR_TOO_BIG);
     free(data);
@@ -237,7 +237,7 @@ static void a_reader_that_never_reads_times_the_sender_out(void **state)
     (void)state;
     socket_pair(fds);
     for (int i = 0; i < 1000 && !e; i++)
-        e = frame_send(fds[0], (struct bytes){data, sizeof data}, 100);
+        e = packet_send(fds[0], (struct bytes){data, sizeof data}, 100);
     assert_int_equal(e, ERR_TIMEOUT);
     assert_true(clock_mono_ms() - began_ms >= 90);
     fd_close(&fds[0]);
@@ -258,7 +258,7 @@ static void silence_an_empty_packet_and_a_closed_peer_are_errors(void **state)
     fd_close(&fds[0]);
     assert_true(frame_peer_gone(fds[1]));
     assert_int_equal(frame_receive(fds[1], 50, &got), ERR_NET);
-    assert_int_equal(frame_send(fds[1], bytes_of("x"), 50), ERR_NET);
+    assert_int_equal(packet_send(fds[1], bytes_of("x"), 50), ERR_NET);
     fd_close(&fds[1]);
 }
 

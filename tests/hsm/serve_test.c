@@ -136,7 +136,7 @@ static bool is_refused_by_role(int fd, unsigned verb)
 
         buf_append(&packet, tag, 2);
     }
-    assert_int_equal(frame_send(fd, buf_bytes(&packet), CALL_MS), ERR_OK);
+    assert_int_equal(packet_send(fd, buf_bytes(&packet), CALL_MS), ERR_OK);
     while (more) {
         response_free(&response);
         assert_int_equal(frame_receive(fd, CALL_MS, &packet), ERR_OK);
