@@ -85,9 +85,43 @@ enum err store_sender_key_add(struct store *s, int64_t correspondent, const char
                        buf_bytes(&key->blob));
 }
 
-enum err store_profile_forget(struct store *s, const char *profile)
+enum err store_notice_key_get(struct store *s, const char *profile, struct hsm_sender *out)
+{
+    CLEANUP(sql_release) struct sql *db = sql_hold(s->read);
+    CLEANUP(sql_reset) sqlite3_stmt *st = NULL;
+    CLEANUP(hsm_sender_clear) struct hsm_sender key = {0};
+    enum err e = sql_query(db, &st, "SELECT reverse, cert, blob FROM notice_key WHERE profile = ?",
+                           "t", profile);
+
+    e = e ? e : sql_step(db, st);
+    if (e)
+        return e;
+    e = sql_text(st, 0, key.reverse, sizeof key.reverse);
+    buf_append_bytes(&key.cert, sql_blob(st, 1));
+    buf_append_bytes(&key.blob, sql_blob(st, 2));
+    e = e ? e : buf_error(&key.cert);
+    e = e ? e : buf_error(&key.blob);
+    if (!e) {
+        *out = key;
+        key = (struct hsm_sender){0};
+    }
+    return e;
+}
+
+enum err store_notice_key_set(struct store *s, const char *profile, const struct hsm_sender *key)
 {
     CLEANUP(sql_release) struct sql *db = sql_hold(s->write);
 
-    return sql_run(db, "DELETE FROM sender_key WHERE profile = ?", "t", profile);
+    return sql_run(db,
+                   "INSERT OR REPLACE INTO notice_key (profile, reverse, cert, blob)"
+                   " VALUES (?, ?, ?, ?)",
+                   "ttbb", profile, key->reverse, buf_bytes(&key->cert), buf_bytes(&key->blob));
+}
+
+enum err store_profile_forget(struct store *s, const char *profile)
+{
+    CLEANUP(sql_release) struct sql *db = sql_hold(s->write);
+    enum err e = sql_run(db, "DELETE FROM sender_key WHERE profile = ?", "t", profile);
+
+    return e ? e : sql_run(db, "DELETE FROM notice_key WHERE profile = ?", "t", profile);
 }

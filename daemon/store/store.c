@@ -36,7 +36,9 @@ static const char *const store_steps[STORE_SCHEMA] = {
     "  profile TEXT NOT NULL, not_after_s INTEGER NOT NULL, cert BLOB NOT NULL,"
     "  blob BLOB NOT NULL) STRICT;"
     "CREATE INDEX sender_key_of ON sender_key (correspondent, profile);"
-    "CREATE INDEX sender_key_profile ON sender_key (profile);",
+    "CREATE INDEX sender_key_profile ON sender_key (profile);"
+    "CREATE TABLE notice_key (profile TEXT PRIMARY KEY, reverse TEXT NOT NULL, cert BLOB NOT NULL,"
+    "  blob BLOB NOT NULL) STRICT;",
 };
 
 static const struct sql_schema store_schema = {

@@ -126,6 +126,12 @@ typedef enum err (*store_sender_key_fn)(void *ctx, const struct store_sender_key
 /* store_sender_key_each - all of them, the newest first; for opening a reply to an older key. */
 enum err store_sender_key_each(struct store *s, int64_t correspondent, const char *profile,
                                store_sender_key_fn fn, void *ctx);
+
+/* The one key of a profile under which the relay's own notices are signed.
+ * Errors of get: ERR_NOT_FOUND. */
+enum err store_notice_key_get(struct store *s, const char *profile, struct hsm_sender *out);
+enum err store_notice_key_set(struct store *s, const char *profile, const struct hsm_sender *key);
+
 /* store_profile_forget - drop every key of a deleted profile. */
 enum err store_profile_forget(struct store *s, const char *profile);
 
