@@ -28,7 +28,7 @@ bool id_is_valid(const char *s)
 
 enum err boundary_new(boundary_text out)
 {
-    id_text one, two;
+    id_text one = "", two = "";
     enum err e = id_new(one);
 
     if (!e)

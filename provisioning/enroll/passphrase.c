@@ -42,7 +42,7 @@ static enum err accept_line(const uint8_t *line, size_t len, struct secret *out)
     enum err e;
 
     if (len < PASSPHRASE_MIN || len > PASSPHRASE_MAX)
-        return err_note(ERR_CONFIG, "passphrase", "must have 26 to 63 characters");
+        return err_note(ERR_CONFIG, "passphrase", "must have 26 to 31 characters");
     for (size_t i = 0; i < len; i++)
         if (line[i] < 0x20 || line[i] > 0x7e)
             return err_note(ERR_CONFIG, "passphrase", "must be printable ASCII");

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* passphrase.h - the passphrase of the user's key and PKCS #12 files: made here, or read from a
- * file or the terminal. Printable ASCII, 26 to 63 characters: what every importer understands. */
+ * file or the terminal. Printable ASCII, 26 to 31 characters: what every importer understands. */
 #ifndef SEALRELAY_ENROLL_PASSPHRASE_H
 #define SEALRELAY_ENROLL_PASSPHRASE_H
 
 #include "daemon/base/secret.h"
 
 #define PASSPHRASE_MIN 26 /* base32 characters for 128 bits */
-#define PASSPHRASE_MAX 63 /* the PKCS #12 readers' common ground */
+#define PASSPHRASE_MAX 31 /* gpgsm 2.2 refuses a longer one as "too long" */
 
 /* passphrase_new - 150 random bits as six groups of five base32 characters. NUL behind it.
  * Errors: ERR_IO, ERR_NOMEM. */

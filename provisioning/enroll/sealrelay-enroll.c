@@ -67,7 +67,7 @@ static void usage(FILE *to)
                       commands[i].help);
     (void)fputs("\n"
                 "  --yes                         begin without asking\n"
-                "  --passphrase-file FILE        of your key, 26 to 63 characters; also fd:N\n"
+                "  --passphrase-file FILE        of your key, 26 to 31 characters; also fd:N\n"
                 "  --new-dir DIR                 add-key: where the new key goes\n"
                 "  --new-passphrase-file FILE    add-key: of the new key\n"
                 "  --key FILE|HASH               withdraw-key: its certificate, or its SHA-256\n"

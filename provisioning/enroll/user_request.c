@@ -170,7 +170,7 @@ enum err command_request(const struct options *o, const char *verb_name, const c
     CLEANUP(buf_clear) struct buf cms = {0};
     CLEANUP(buf_clear) struct buf csr = {0};
     char spki[CERT_SPKI_HEX_LEN + 1] = "-";
-    enum verb verb;
+    enum verb verb = (enum verb)0;
     enum err e = verb_parse(verb_name, &verb);
 
     if (!e)
