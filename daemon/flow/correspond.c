@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* correspond.c - find or make the reverse alias, certificate and key of a real address. */
+#include "daemon/flow/correspond.h"
+#include "daemon/base/log.h"
+#include "daemon/message/address.h"
+
+#include <openssl/asn1.h>
+#include <time.h>
+
+void correspondent_clear(struct correspondent *c)
+{
+    if (!c)
+        return;
+    X509_free(c->cert);
+    buf_clear(&c->blob);
+    *c = (struct correspondent){0};
+}
+
+static enum err certificate_read(struct bytes der, X509 **out)
+{
+    const uint8_t *p = der.data;
+
+    *out = d2i_X509(NULL, &p, (long)der.len);
+    return *out ? ERR_OK : err_note_openssl(ERR_TAMPERED, "sender certificate");
+}
+
+static enum err not_after(const X509 *cert, int64_t *out)
+{
+    struct tm t;
+
+    if (ASN1_TIME_to_tm(X509_get0_notAfter(cert), &t) != 1)
+        return err_note_openssl(ERR_TAMPERED, "notAfter");
+    *out = timegm(&t);
+    return ERR_OK;
+}
+
+/* Keep a key the service made; cert and blob move into out. */
+static enum err key_keep(const struct correspond_request *r, struct hsm_sender *made,
+                         struct correspondent *out)
+{
+    struct store_sender_key key = {.cert = made->cert, .blob = made->blob};
+    X509 *cert = NULL;
+    enum err e = certificate_read(buf_bytes(&made->cert), &cert);
+
+    if (!e)
+        e = not_after(cert, &key.not_after_s);
+    if (!e)
+        e = store_sender_key_add(r->store, out->row.id, r->profile->profile, &key);
+    if (e) {
+        X509_free(cert);
+        return e;
+    }
+    X509_free(out->cert);
+    buf_clear(&out->blob);
+    out->cert = cert;
+    out->blob = made->blob;
+    made->blob = (struct buf){0};
+    return ERR_OK;
+}
+
+/* A certificate that ends soon is made anew; while that fails the present one serves to its end. */
+static enum err key_renew_if_due(const struct correspond_request *r, int64_t ends_s,
+                                 struct correspondent *c)
+{
+    CLEANUP(hsm_sender_clear) struct hsm_sender made = {0};
+    enum err e;
+
+    if (ends_s - r->now_s > CORRESPOND_RENEW_S)
+        return ERR_OK;
+    e = hsm_sender_renew(r->hsm, r->profile->profile, c->row.reverse, buf_bytes(&c->blob), &made);
+    if (!e)
+        e = key_keep(r, &made, c);
+    if (!e || ends_s <= r->now_s)
+        return e;
+    log_event(LOG_LEVEL_WARNING, "flow.renew", r->profile->profile, e, -1,
+              "present key still good");
+    err_note_clear();
+    return ERR_OK;
+}
+
+enum err correspond_find(const struct correspond_request *r, const char *address,
+                         struct correspondent *out)
+{
+    struct correspondent c = {0};
+    CLEANUP(store_sender_key_clear) struct store_sender_key key = {0};
+    enum err e = store_correspondent_find(r->store, r->alias->id, address, &c.row);
+
+    if (!e)
+        e = store_sender_key_get(r->store, c.row.id, r->profile->profile, &key);
+    if (!e)
+        e = certificate_read(buf_bytes(&key.cert), &c.cert);
+    if (!e) {
+        c.blob = key.blob;
+        key.blob = (struct buf){0};
+        e = key_renew_if_due(r, key.not_after_s, &c);
+    }
+    if (e) {
+        correspondent_clear(&c);
+        return e;
+    }
+    *out = c;
+    return ERR_OK;
+}
+
+enum err correspond_make(const struct correspond_request *r, const char *address, bool idle_only,
+                         struct correspondent *out)
+{
+    struct correspondent c = {0};
+    CLEANUP(hsm_sender_clear) struct hsm_sender made = {0};
+    enum err e = store_correspondent_find(r->store, r->alias->id, address, &c.row);
+
+    if (e && e != ERR_NOT_FOUND)
+        return e;
+    err_note_clear();
+    e = hsm_sender_new(r->hsm, r->profile->profile, address_domain(r->alias->address),
+                       e ? NULL : c.row.reverse, idle_only, &made);
+    if (!e && !c.row.reverse[0])
+        e = store_correspondent_add(r->store, r->alias->id, address, made.reverse, r->now_s,
+                                    &c.row);
+    if (e == ERR_EXISTS) {
+        /* Another session was first: its reverse alias is the permanent one, ours is dropped. */
+        err_note_clear();
+        hsm_sender_clear(&made);
+        e = correspond_find(r, address, out);
+        if (e != ERR_NOT_FOUND)
+            return e;
+        e = hsm_sender_new(r->hsm, r->profile->profile, address_domain(r->alias->address),
+                           c.row.reverse, idle_only, &made);
+    }
+    if (!e)
+        e = key_keep(r, &made, &c);
+    if (e) {
+        correspondent_clear(&c);
+        return e;
+    }
+    *out = c;
+    return ERR_OK;
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* forward.c - a stranger's message becomes a sealed one; read forward_message() from top to bottom.
+ *
+ * Everything a message gathers on its way lies in a parcel, so that each step is one call and
+ * cleaning up is one call. Nothing reaches the queue but what seal_run() wrote. */
+#include "daemon/flow/forward.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/failpoint.h"
+#include "daemon/flow/correspond.h"
+#include "daemon/flow/return_path.h"
+#include "daemon/message/rewrite.h"
+#include "daemon/smime/seal.h"
+#include "hsm/provider/provider.h"
+
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+/* Stands for strangers who name no usable address at all. */
+#define UNKNOWN_SENDER "unknown-sender@invalid"
+
+struct parcel {
+    struct message message;
+    struct rewrite_parties parties;
+    struct hsm_profile profile;
+    struct store_alias alias;
+    struct correspondent sender;
+    struct correspondent others[REWRITE_ADDRESSES_MAX];
+    size_t n_others;
+    struct rewrite_map map[REWRITE_ADDRESSES_MAX];
+    size_t n_map;
+    unsigned new_keys;
+    struct rewrite_output rewritten;
+    STACK_OF(X509) * extra_certs;
+    STACK_OF(X509) * recipients;
+    EVP_PKEY *key;
+    struct queue_writer *writer;
+};
+
+static void certs_free(STACK_OF(X509) * certs)
+{
+    sk_X509_pop_free(certs, X509_free);
+}
+
+static void parcel_clear(struct parcel *p)
+{
+    message_clear(&p->message);
+    rewrite_parties_clear(&p->parties);
+    hsm_profile_clear(&p->profile);
+    correspondent_clear(&p->sender);
+    for (size_t i = 0; i < p->n_others; i++)
+        correspondent_clear(&p->others[i]);
+    rewrite_output_clear(&p->rewritten);
+    certs_free(p->extra_certs);
+    certs_free(p->recipients);
+    EVP_PKEY_free(p->key);
+    queue_abort(p->writer);
+}
+
+static struct correspond_request request_of(const struct forward *f, const struct forward_job *job,
+                                            const struct parcel *p)
+{
+    return (struct correspond_request){.store = f->store,
+                                       .hsm = f->hsm,
+                                       .profile = &p->profile,
+                                       .alias = &p->alias,
+                                       .now_s = job->now_s};
+}
+
+static enum err find_profile(struct forward *f, const struct forward_job *job, struct parcel *p)
+{
+    enum err e;
+
+    if (failpoint("forward.profile"))
+        return ERR_HSM_AWAY;
+    e = policy_profile(&f->policy, &job->route->alias, &p->profile);
+    p->alias = job->route->alias;
+    if (e || !p->alias.catch_all)
+        return e;
+    return store_alias_materialise(f->store, &job->route->alias, job->route->address,
+                                   f->limits.catch_all_per_day, job->now_s, &p->alias);
+}
+
+/* Whom the message says it is from, else its envelope, else nobody in particular. */
+static const char *sender_address(const struct forward_job *job, const struct parcel *p)
+{
+    if (p->parties.from.addr)
+        return p->parties.from.addr;
+    return address_is_valid(job->mail_from) ? job->mail_from : UNKNOWN_SENDER;
+}
+
+static enum err find_or_make_sender(struct forward *f, const struct forward_job *job,
+                                    struct parcel *p)
+{
+    struct correspond_request r = request_of(f, job, p);
+    const char *address = sender_address(job, p);
+    enum err e;
+
+    if (failpoint("forward.correspondent"))
+        return ERR_SHARE;
+    e = correspond_find(&r, address, &p->sender);
+    if (e == ERR_NOT_FOUND) {
+        err_note_clear();
+        p->new_keys++;
+        e = correspond_make(&r, address, false, &p->sender);
+    }
+    return e ? e : store_correspondent_seen(f->store, p->sender.row.id, job->now_s);
+}
+
+static bool is_mapped(const struct parcel *p, const char *address)
+{
+    for (size_t i = 0; i < p->n_map; i++)
+        if (strcmp(p->map[i].from_addr, address) == 0)
+            return true;
+    return false;
+}
+
+static void map_add(struct parcel *p, const char *from, const char *to)
+{
+    p->map[p->n_map++] = (struct rewrite_map){.from_addr = from, .to_addr = to};
+}
+
+/* The user's own aliases are shown as they are: the user knows them. */
+static bool is_own_alias(struct forward *f, const struct parcel *p, const char *address)
+{
+    struct store_alias alias;
+    address_text folded;
+    bool own;
+
+    if (strlen(address) > HSM_ADDRESS_MAX)
+        return false;
+    memcpy(folded, address, strlen(address) + 1);
+    address_fold(folded);
+    own = strcmp(folded, p->alias.address) == 0 ||
+          (!store_alias_find(f->store, folded, &alias) && !alias.catch_all &&
+           strcmp(alias.user, p->alias.user) == 0);
+    err_note_clear();
+    return own;
+}
+
+/* One more address of the header. Running out of keys leaves it out; anything worse is an error. */
+static enum err map_address(struct forward *f, const struct forward_job *job, struct parcel *p,
+                            const char *address)
+{
+    struct correspond_request r = request_of(f, job, p);
+    struct correspondent *c = &p->others[p->n_others];
+    enum err e;
+
+    if (p->n_map == REWRITE_ADDRESSES_MAX || is_mapped(p, address))
+        return ERR_OK;
+    if (is_own_alias(f, p, address)) {
+        map_add(p, address, address);
+        return ERR_OK;
+    }
+    e = correspond_find(&r, address, c);
+    if (e == ERR_NOT_FOUND) {
+        err_note_clear();
+        if (p->new_keys >= f->limits.keys_per_message)
+            return ERR_OK;
+        p->new_keys++;
+        e = correspond_make(&r, address, true, c);
+    }
+    if (e == ERR_SHARE || e == ERR_LIMIT) {
+        err_note_clear();
+        return ERR_OK;
+    }
+    if (e)
+        return e;
+    p->n_others++;
+    map_add(p, address, c->row.reverse);
+    return ERR_OK;
+}
+
+static enum err map_addresses(struct forward *f, const struct forward_job *job, struct parcel *p)
+{
+    const struct mailbox_list *lists[] = {&p->parties.reply_to, &p->parties.to, &p->parties.cc};
+    enum err e = ERR_OK;
+
+    map_add(p, sender_address(job, p), p->sender.row.reverse);
+    for (size_t l = 0; l < sizeof lists / sizeof *lists; l++)
+        for (size_t i = 0; !e && i < lists[l]->n; i++)
+            e = map_address(f, job, p, lists[l]->items[i].addr);
+    return e;
+}
+
+static enum err not_before(const X509 *cert, int64_t *out)
+{
+    struct tm t;
+
+    if (ASN1_TIME_to_tm(X509_get0_notBefore(cert), &t) != 1)
+        return err_note_openssl(ERR_TAMPERED, "notBefore");
+    *out = timegm(&t);
+    return ERR_OK;
+}
+
+static bool has_expired_cert(const struct hsm_profile *profile)
+{
+    for (size_t i = 0; i < profile->n_certs; i++)
+        if (profile->certs[i].expired)
+            return true;
+    return false;
+}
+
+static enum err rewrite(struct forward *f, const struct forward_job *job, struct parcel *p)
+{
+    const char *verdict[] = {
+        "Sealrelay-Verdict: unchecked",
+        "Sealrelay-Notice: a certificate of yours has expired; enrol a new key within 90 days of "
+        "its end",
+    };
+    struct rewrite_input in = {
+        .message = &p->message,
+        .parties = &p->parties,
+        .relay_id = f->relay_id,
+        .alias = p->alias.address,
+        .sender_addr = sender_address(job, p),
+        .sender_reverse = p->sender.row.reverse,
+        .map = p->map,
+        .n_map = p->n_map,
+        .verdict = verdict,
+        .n_verdict = has_expired_cert(&p->profile) ? 2 : 1,
+        .now_s = job->now_s,
+        .message_id_domain = address_domain(p->alias.address),
+        .hide_subject = f->limits.hide_subject,
+    };
+    enum err e = not_before(p->sender.cert, &in.cert_not_before_s);
+
+    if (!e && failpoint("forward.rewrite"))
+        e = ERR_NOMEM;
+    return e ? e : rewrite_forward(&in, &p->rewritten);
+}
+
+static enum err cert_push(STACK_OF(X509) * certs, struct bytes der)
+{
+    const uint8_t *at = der.data;
+    X509 *cert = d2i_X509(NULL, &at, (long)der.len);
+
+    if (cert && sk_X509_push(certs, cert))
+        return ERR_OK;
+    X509_free(cert);
+    return err_note_openssl(ERR_TAMPERED, "certificate");
+}
+
+/* The leaves of the other reverse aliases travel along, so that a reply to all can be encrypted
+ * without further exchange. */
+static enum err gather_certs(struct parcel *p)
+{
+    enum err e = ERR_OK;
+
+    p->extra_certs = sk_X509_new_null();
+    p->recipients = sk_X509_new_null();
+    if (!p->extra_certs || !p->recipients)
+        return ERR_NOMEM;
+    e = cert_push(p->extra_certs, buf_bytes(&p->profile.intermediate));
+    for (size_t i = 0; !e && i < p->n_others; i++)
+        if (X509_cmp(p->others[i].cert, p->sender.cert) != 0)
+            e = X509_add_cert(p->extra_certs, p->others[i].cert,
+                              X509_ADD_FLAG_UP_REF | X509_ADD_FLAG_NO_DUP)
+                    ? ERR_OK
+                    : err_note_openssl(ERR_NOMEM, "X509_add_cert");
+    for (size_t i = 0; !e && i < p->profile.n_certs; i++)
+        e = cert_push(p->recipients, buf_bytes(&p->profile.certs[i].der));
+    return e;
+}
+
+static enum err open_key(struct forward *f, struct parcel *p)
+{
+    struct hsm_key_ref key = {.profile = p->profile.profile,
+                              .reverse = p->sender.row.reverse,
+                              .blob = buf_bytes(&p->sender.blob)};
+
+    return provider_key(f->hsm, &key, p->sender.cert, &p->key);
+}
+
+const char *forward_hop(const struct forward *f, const char *mailbox)
+{
+    for (size_t i = 0; i < f->n_hop_domains; i++)
+        if (strcasecmp(f->hop_domains[i], address_domain(mailbox)) == 0)
+            return f->hop_domains[i];
+    return "";
+}
+
+static enum err begin_entry(struct forward *f, const struct forward_job *job, struct parcel *p)
+{
+    struct queue_envelope envelope = {.direction = QUEUE_FORWARD,
+                                      .profile = p->profile.profile,
+                                      .hop = forward_hop(f, p->alias.mailbox),
+                                      .rcpt_to = p->alias.mailbox};
+    uint8_t key[RETURN_PATH_KEY_LEN];
+    address_text return_path;
+    enum err e = store_derived_key(f->store, "return-path", key);
+
+    if (!e)
+        e = return_path_make(key, job->queue_id, address_domain(p->alias.address), job->now_s,
+                             return_path);
+    if (e)
+        return e;
+    memcpy(envelope.id, job->queue_id, sizeof envelope.id);
+    envelope.mail_from = return_path;
+    return queue_begin(f->queue, &envelope, job->now_s, &p->writer);
+}
+
+static enum err sink_to_queue(void *ctx, const uint8_t *data, size_t len)
+{
+    return queue_write(ctx, data, len);
+}
+
+/* Outer header, then ciphertext: the one place where bytes enter the queue. */
+static enum err seal_into_queue(struct forward *f, const struct forward_job *job, struct parcel *p)
+{
+    const struct bytes entity[] = {buf_bytes(&p->rewritten.inner_head), p->rewritten.content,
+                                   buf_bytes(&p->rewritten.inner_tail)};
+    struct seal_job seal = {.entity = entity,
+                            .n_entity = sizeof entity / sizeof *entity,
+                            .signer = p->sender.cert,
+                            .signer_key = p->key,
+                            .key_error = provider_last_error,
+                            .extra_certs = p->extra_certs,
+                            .signing_time_s = p->rewritten.signing_time_s,
+                            .recipients = p->recipients};
+    CLEANUP(buf_clear) struct buf head = {0};
+    enum err e = begin_entry(f, job, p);
+
+    if (e)
+        return e;
+    buf_append_bytes(&head, buf_bytes(&p->rewritten.outer));
+    seal_header_append(&head);
+    buf_append_str(&head, "\r\n");
+    e = buf_error(&head);
+    if (!e)
+        e = queue_write(p->writer, head.data, head.len);
+    if (!e && failpoint("forward.seal"))
+        e = ERR_HSM_AWAY;
+    return e ? e : seal_run(&seal, sink_to_queue, p->writer);
+}
+
+static enum err in_time(const struct forward_job *job, enum err e)
+{
+    if (e)
+        return e;
+    return clock_mono_ms() < job->deadline_mono_ms ? ERR_OK
+                                                   : err_note(ERR_TIMEOUT, "forward", "deadline");
+}
+
+enum err forward_message(struct forward *f, const struct forward_job *job,
+                         struct queue_writer **out)
+{
+    CLEANUP(parcel_clear) struct parcel p = {0};
+    enum err e = message_parse(job->data, &p.message);
+
+    if (!e)
+        e = rewrite_parties_find(&p.message, f->relay_id, f->policy.domains, f->policy.n_domains,
+                                 &p.parties);
+    if (!e)
+        e = find_profile(f, job, &p);
+    if (!e)
+        e = in_time(job, find_or_make_sender(f, job, &p));
+    if (!e)
+        e = in_time(job, map_addresses(f, job, &p));
+    if (!e)
+        e = rewrite(f, job, &p);
+    if (!e)
+        e = gather_certs(&p);
+    if (!e)
+        e = open_key(f, &p);
+    if (!e)
+        e = in_time(job, seal_into_queue(f, job, &p));
+    if (e)
+        return e;
+    *out = p.writer;
+    p.writer = NULL;
+    return ERR_OK;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* forward.h - the product's main job: a stranger's message to an alias leaves sealed.
+ *
+ * Runs in the SMTP or LMTP session, between the final dot and its reply. Invariant: the only way
+ * from here into the queue is through seal_run; every failure is an error to the client. */
+#ifndef SEALRELAY_FLOW_FORWARD_H
+#define SEALRELAY_FLOW_FORWARD_H
+
+#include "daemon/policy/policy.h"
+#include "daemon/queue/queue.h"
+#include "daemon/receive/receive.h"
+
+#include <stdatomic.h>
+
+struct forward_limits {
+    unsigned keys_per_message;  /* new ones, the sender's included */
+    unsigned catch_all_per_day; /* new aliases of a user */
+    bool hide_subject;
+};
+
+/* What the flow works with; all borrowed and shared by all sessions. */
+struct forward {
+    struct policy policy;
+    struct store *store;
+    struct hsm *hsm;
+    struct queue *queue;
+    const atomic_bool *draining;    /* while true nobody is a recipient for now */
+    const char *relay_id;           /* in the loop field */
+    const char *const *hop_domains; /* domains that have a next hop of their own */
+    size_t n_hop_domains;
+    struct forward_limits limits;
+};
+
+/* forward_handler - the handler that makes a receive server forward mail. */
+struct receive_handler forward_handler(struct forward *f);
+
+/* forward_message - seal one message for one recipient and put it into the queue, uncommitted.
+ *   data  the message, CRLF line ends
+ *   out   given; queue_commit or queue_abort it
+ * Errors: those of err.h that policy_profile, rewrite_*, correspond_*, seal_run and the queue have;
+ * ERR_TIMEOUT when deadline_mono_ms passed. */
+struct forward_job {
+    const char *id;       /* of the message, in logs */
+    const char *queue_id; /* of this entry */
+    const char *mail_from;
+    const struct policy_route *route;
+    struct bytes data;
+    int64_t now_s;
+    int64_t deadline_mono_ms;
+};
+enum err forward_message(struct forward *f, const struct forward_job *job,
+                         struct queue_writer **out);
+
+/* forward_hop - the key of the next hop for a mailbox: its domain if that has one of its own, else
+ * "" for the default. Borrowed from f. */
+const char *forward_hop(const struct forward *f, const char *mailbox);
+
+#endif

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* handler.c - where a receive session meets the flow: recipients are routed as they are named,
+ * a message is sealed for each of them, and all become durable in one commit before any 250.
+ *
+ * SMTP has one answer for all recipients, so all or none are taken; LMTP has one for each. */
+#include "daemon/base/clock.h"
+#include "daemon/base/failpoint.h"
+#include "daemon/base/log.h"
+#include "daemon/flow/forward.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct routes {
+    struct policy_route *items; /* one a recipient, in order */
+    size_t n;
+};
+
+/* One recipient's entry on its way into the queue. */
+struct entry {
+    enum err result;
+    bool duplicate; /* the same alias was named before; it shares that answer */
+    size_t same_as;
+    struct queue_writer *writer;
+};
+
+static enum err routes_add(struct receive_transaction *t, const struct policy_route *route)
+{
+    struct routes *r = t->handler_data;
+    struct policy_route *grown;
+
+    if (!r) {
+        r = calloc(1, sizeof *r);
+        if (!r)
+            return ERR_NOMEM;
+        t->handler_data = r;
+    }
+    grown = realloc(r->items, (r->n + 1) * sizeof *grown);
+    if (!grown)
+        return ERR_NOMEM;
+    r->items = grown;
+    grown[r->n++] = *route;
+    return ERR_OK;
+}
+
+static struct reply on_rcpt(void *ctx, struct receive_transaction *t, const char *address)
+{
+    struct forward *f = ctx;
+    const struct routes *r = t->handler_data;
+    struct policy_route route;
+    enum err e;
+
+    err_note_clear();
+    e = atomic_load(f->draining) ? ERR_BUSY : policy_recipient(&f->policy, address, &route);
+    if (!e && t->protocol == RECEIVE_SMTP && r && r->n &&
+        strcmp(r->items[0].alias.user, route.alias.user) != 0)
+        e = ERR_OTHER_PROFILE;
+    if (!e)
+        e = routes_add(t, &route);
+    if (e)
+        log_event(err_class(e) == CLASS_PERM ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "receive.rcpt",
+                  t->id, e, -1, "peer=%s", t->peer);
+    return reply_of(e);
+}
+
+static size_t first_of(const struct routes *r, size_t i)
+{
+    size_t first = 0;
+
+    while (strcmp(r->items[first].address, r->items[i].address) != 0)
+        first++;
+    return first;
+}
+
+static enum err seal_one(struct forward *f, const struct receive_transaction *t, size_t i,
+                         struct bytes data, int64_t deadline, struct entry *out)
+{
+    const struct routes *r = t->handler_data;
+    id_text queue_id;
+    struct forward_job job = {.id = t->id,
+                              .mail_from = t->mail_from,
+                              .route = &r->items[i],
+                              .data = data,
+                              .now_s = clock_now_s(),
+                              .deadline_mono_ms = deadline};
+    int64_t start = clock_mono_ms();
+    enum err e = ERR_OK;
+
+    memcpy(queue_id, t->id, sizeof queue_id);
+    if (i > 0)
+        e = id_new(queue_id);
+    job.queue_id = queue_id;
+    err_note_clear();
+    if (!e)
+        e = forward_message(f, &job, &out->writer);
+    log_event(e ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "flow.forward", t->id, e,
+              clock_mono_ms() - start, "entry=%s bytes=%zu", queue_id, data.len);
+    return e;
+}
+
+/* Commit all that was sealed; after this a 250 is safe. */
+static void commit_all(struct forward *f, struct entry *entries, size_t n)
+{
+    struct queue_writer **batch = calloc(n, sizeof *batch);
+    size_t n_batch = 0;
+    enum err e;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!entries[i].writer)
+            continue;
+        if (batch)
+            batch[n_batch++] = entries[i].writer;
+        else
+            queue_abort(entries[i].writer);
+    }
+    e = !batch ? ERR_NOMEM : n_batch ? queue_commit(f->queue, batch, n_batch) : ERR_OK;
+    for (size_t i = 0; i < n; i++) {
+        if (entries[i].writer && e)
+            entries[i].result = e;
+        entries[i].writer = NULL;
+    }
+    free(batch);
+    if (e)
+        log_event(LOG_LEVEL_ERROR, "flow.commit", "-", e, -1, "entries=%zu", n_batch);
+    if (failpoint("forward.committed"))
+        return;
+}
+
+static void abort_all(struct entry *entries, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        queue_abort(entries[i].writer);
+        entries[i].writer = NULL;
+    }
+}
+
+static void on_message(void *ctx, struct receive_transaction *t, struct bytes data,
+                       int64_t deadline_mono_ms, struct reply *replies)
+{
+    struct forward *f = ctx;
+    const struct routes *r = t->handler_data;
+    size_t n = r ? r->n : 0;
+    struct entry *entries = n ? calloc(n, sizeof *entries) : NULL;
+    bool all_or_none = t->protocol == RECEIVE_SMTP;
+    enum err worst = ERR_OK;
+
+    if (!entries) {
+        for (size_t i = 0; i < (all_or_none ? 1 : t->n_rcpts); i++)
+            replies[i] = reply_of(n ? ERR_NOMEM : ERR_BUG);
+        return;
+    }
+    for (size_t i = 0; i < n && !(all_or_none && worst); i++) {
+        entries[i].same_as = first_of(r, i);
+        entries[i].duplicate = entries[i].same_as != i;
+        if (!entries[i].duplicate)
+            entries[i].result = seal_one(f, t, i, data, deadline_mono_ms, &entries[i]);
+        if (entries[i].result)
+            worst = entries[i].result;
+    }
+    if (all_or_none && worst)
+        abort_all(entries, n);
+    else
+        commit_all(f, entries, n);
+    for (size_t i = 0; i < n; i++) {
+        enum err e = entries[entries[i].duplicate ? entries[i].same_as : i].result;
+
+        if (e)
+            worst = e;
+        if (!all_or_none)
+            replies[i] = reply_of(e);
+    }
+    if (all_or_none)
+        replies[0] = reply_of(worst);
+    free(entries);
+}
+
+static void on_end(void *ctx, struct receive_transaction *t)
+{
+    struct routes *r = t->handler_data;
+
+    (void)ctx;
+    if (!r)
+        return;
+    free(r->items);
+    free(r);
+    t->handler_data = NULL;
+}
+
+struct receive_handler forward_handler(struct forward *f)
+{
+    return (struct receive_handler){
+        .ctx = f, .rcpt = on_rcpt, .message = on_message, .end = on_end};
+}

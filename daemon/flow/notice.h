@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* notice.h - what the relay itself has to tell a user: always sealed, always to their mailboxes.
+ *
+ * A notice is signed by a sender key of its own, one a profile, so that the user's client trusts it
+ * as it trusts every relayed message. RFC 3834: null return path, Auto-Submitted. */
+#ifndef SEALRELAY_FLOW_NOTICE_H
+#define SEALRELAY_FLOW_NOTICE_H
+
+#include "daemon/flow/forward.h"
+
+/* notice_send - seal a text for every mailbox of a profile, and commit it.
+ *   subject  ASCII; visible to the mailbox provider: says nothing of the content
+ *   text     UTF-8 lines with CRLF
+ * Errors: ERR_WRONG_STATE (no certificate to seal to), those of store, queue and key service. */
+enum err notice_send(struct forward *f, const char *profile, const char *subject, const char *text,
+                     int64_t now_s);
+
+/* notice_activation - mail a fresh activation code of a ready profile.
+ * Errors: as notice_send and hsm_activation_code. */
+enum err notice_activation(struct forward *f, const char *profile, int64_t now_s);
+
+#endif

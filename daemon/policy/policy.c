@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* policy.c - who is a recipient here. */
+#include "daemon/policy/policy.h"
+#include "daemon/message/address.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static bool is_one_of(const char *s, const char *const *items, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcasecmp(s, items[i]) == 0)
+            return true;
+    return false;
+}
+
+/* RFC 2142: these two exist in every domain, whether anybody has claimed them yet or not. */
+static bool is_role_address(const char *address)
+{
+    return strncmp(address, "postmaster@", 11) == 0 || strncmp(address, "abuse@", 6) == 0;
+}
+
+static bool is_return_path(const char *address)
+{
+    return strncmp(address, "b-", 2) == 0;
+}
+
+/* A catch-all covers a sub-domain; the certificate's name constraints then need that sub-domain. */
+static bool covers(const struct hsm_profile *profile, const struct store_alias *alias)
+{
+    return is_one_of(address_domain(alias->address), (const char *const *)profile->domains,
+                     profile->n_domains) &&
+           is_one_of(alias->mailbox, (const char *const *)profile->addresses, profile->n_addresses);
+}
+
+enum err policy_profile(const struct policy *p, const struct store_alias *alias,
+                        struct hsm_profile *out)
+{
+    struct hsm_profile profile = {0};
+    enum err e = hsm_user_profile(p->hsm, alias->user, &profile);
+
+    if (e)
+        return e == ERR_NOT_FOUND ? ERR_NOT_ACTIVE : e;
+    if (profile.state != PROFILE_ACTIVE)
+        e = err_note(ERR_NOT_ACTIVE, "profile", "state is %s", profile_state_name(profile.state));
+    else if (!covers(&profile, alias))
+        e = err_note(ERR_NOT_ACTIVE, "profile", "alias or mailbox is not in the enrolment");
+    else if (profile.n_certs == 0)
+        e = err_note(ERR_EXPIRED, "profile", "no user certificate to seal to");
+    if (e)
+        hsm_profile_clear(&profile);
+    else
+        *out = profile;
+    return e;
+}
+
+enum err policy_recipient(const struct policy *p, const char *address, struct policy_route *out)
+{
+    struct policy_route route = {0};
+    struct hsm_profile profile = {0};
+    enum err e;
+
+    /* "postmaster" needs no domain, RFC 5321 4.5.1. */
+    if (snprintf(route.address, sizeof route.address, "%s%s%s", address,
+                 strchr(address, '@') ? "" : "@",
+                 strchr(address, '@') ? "" : p->domains[0]) > HSM_ADDRESS_MAX)
+        return ERR_NO_ALIAS;
+    address_fold(route.address);
+    if (is_one_of(address_domain(route.address), p->domains, p->n_domains) &&
+        (address_is_reverse(route.address) || is_return_path(route.address)))
+        return ERR_REFUSED;
+    e = store_alias_find(p->store, route.address, &route.alias);
+    if (e == ERR_NO_ALIAS && is_role_address(route.address) &&
+        is_one_of(address_domain(route.address), p->domains, p->n_domains))
+        return err_note(ERR_NOT_ACTIVE, "alias", "role address that nobody has");
+    if (e)
+        return e;
+    e = policy_profile(p, &route.alias, &profile);
+    if (e)
+        return e;
+    hsm_profile_clear(&profile);
+    *out = route;
+    return ERR_OK;
+}
