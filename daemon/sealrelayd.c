@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* sealrelayd.c - the relay: opens what the flow needs, serves until told to stop, closes in order.
+ *
+ * Needs neither PIN nor PKCS#11 module: its keys lie behind the key service's socket. */
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/base/secret.h"
+#include "daemon/config/relay_config.h"
+#include "daemon/control/verbs.h"
+#include "daemon/deliver/runner.h"
+#include "daemon/flow/forward.h"
+#include "daemon/flow/notice.h"
+#include "daemon/listen.h"
+#include "hsm/provider/provider.h"
+
+#include <getopt.h>
+#include <limits.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+struct relay {
+    struct relay_config config;
+    struct hop hops[RELAY_HOPS_MAX];
+    const char *hop_domains[RELAY_HOPS_MAX];
+    size_t n_hop_domains;
+    struct hsm *hsm;
+    struct store *store;
+    struct queue *queue;
+    struct forward forward;
+    struct receive *server;
+    struct runner *runner;
+    atomic_bool draining;
+    struct relay_verbs verbs;
+    struct control *control;
+};
+
+static struct receive *stop_server;
+
+static void on_stop(int signal_number)
+{
+    (void)signal_number;
+    receive_stop(stop_server);
+}
+
+static enum err fail(const char *what, enum err e)
+{
+    const struct err_note *note = err_note_get();
+
+    (void)fprintf(stderr, "sealrelayd: %s: %s: %s\n", what, note->action, note->detail);
+    return e;
+}
+
+static enum err open_state(struct relay *r)
+{
+    const struct relay_config *c = &r->config;
+    struct hsm_options hsm = {.socket_path = c->hsm_socket};
+    char path[PATH_MAX];
+    struct queue_options queue = {
+        .dir = path, .lifetime_s = c->lifetime_s, .free_min_bytes = c->free_min};
+    enum err e = provider_load();
+
+    if (!e)
+        e = hsm_open(&hsm, &r->hsm);
+    if (e)
+        return e;
+    if (snprintf(path, sizeof path, "%s/store.db", c->state_dir) >= (int)sizeof path)
+        return err_note(ERR_CONFIG, "state_dir", "path too long");
+    e = store_open(path, r->hsm, &r->store);
+    if (e)
+        return e;
+    (void)snprintf(path, sizeof path, "%s/queue", c->state_dir);
+    e = queue_open(&queue, r->hsm, &r->queue);
+    return e ? e : queue_release_active(r->queue);
+}
+
+static void fill_hops(struct relay *r)
+{
+    for (size_t i = 0; i < r->config.n_hops; i++) {
+        const struct relay_hop *from = &r->config.hops[i];
+
+        r->hops[i] = (struct hop){.domain = from->domain,
+                                  .host = from->host,
+                                  .port = (uint16_t)from->port,
+                                  .tls = strcmp(from->tls, "required") == 0 ? HOP_TLS_REQUIRED
+                                                                            : HOP_TLS_NONE,
+                                  .ca_file = from->ca_file,
+                                  .sessions_max = from->sessions};
+        if (from->domain[0])
+            r->hop_domains[r->n_hop_domains++] = from->domain;
+    }
+}
+
+static void fill_forward(struct relay *r)
+{
+    const struct relay_config *c = &r->config;
+
+    r->forward = (struct forward){
+        .policy = {.store = r->store,
+                   .hsm = r->hsm,
+                   .domains = (const char *const *)c->domains.items,
+                   .n_domains = c->domains.n},
+        .store = r->store,
+        .hsm = r->hsm,
+        .queue = r->queue,
+        .draining = &r->draining,
+        .relay_id = c->hostname,
+        .hop_domains = r->hop_domains,
+        .n_hop_domains = r->n_hop_domains,
+        .limits = {.keys_per_message = c->new_keys_per_message,
+                   .catch_all_per_day = c->catch_all_per_day,
+                   .hide_subject = c->hide_subject},
+    };
+}
+
+static enum err open_server(struct relay *r)
+{
+    const struct relay_config *c = &r->config;
+    struct receive_handler handler = forward_handler(&r->forward);
+    struct receive_options options = {
+        .hostname = c->hostname,
+        .peers = (const char *const *)c->peers.items,
+        .n_peers = c->peers.n,
+        .tls_certificate = c->tls_certificate,
+        .tls_key = c->tls_key,
+        .connections_max = c->connections,
+        .connections_per_peer = c->connections_per_peer,
+        .recipients_max = c->recipients,
+        .message_max_bytes = c->message_size,
+        .memory_max_bytes = c->memory,
+    };
+    enum err e = receive_new(&options, &handler, &r->server);
+
+    return e ? e : listen_all(c, r->server);
+}
+
+static enum err start_runner(struct relay *r)
+{
+    const struct relay_config *c = &r->config;
+    struct runner_options options = {.socket_path = c->deliver_socket,
+                                     .hops = r->hops,
+                                     .n_hops = c->n_hops,
+                                     .messages_per_session = c->messages_per_session,
+                                     .retry_first_s = c->retry_first_s,
+                                     .retry_max_s = c->retry_max_s};
+
+    return runner_start(&options, r->queue, &r->runner);
+}
+
+static enum err notify_profile(void *flow, const char *profile)
+{
+    return notice_activation(flow, profile, clock_now_s());
+}
+
+static enum err start_control(struct relay *r)
+{
+    const struct relay_config *c = &r->config;
+    const struct passwd *user = NULL;
+
+    if (c->control_user) {
+        user = getpwnam(c->control_user);
+        if (!user)
+            return err_note(ERR_CONFIG, c->control_user, "control_user: no such user");
+    }
+    r->verbs = (struct relay_verbs){.store = r->store,
+                                    .queue = r->queue,
+                                    .hsm = r->hsm,
+                                    .runner = r->runner,
+                                    .receive = r->server,
+                                    .domains = (const char *const *)c->domains.items,
+                                    .n_domains = c->domains.n,
+                                    .operator_user = c->operator_user,
+                                    .started_s = clock_now_s(),
+                                    .draining = &r->draining,
+                                    .flow = &r->forward,
+                                    .profile_notify = notify_profile};
+    return control_start(c->control_socket, user ? user->pw_uid : (uid_t)-1, relay_verbs,
+                         n_relay_verbs, &r->verbs, &r->control);
+}
+
+static enum err relay_open(struct relay *r)
+{
+    enum err e = open_state(r);
+
+    if (e)
+        return fail("state", e);
+    fill_hops(r);
+    fill_forward(r);
+    e = open_server(r);
+    if (e)
+        return fail("listen", e);
+    e = start_runner(r);
+    if (e)
+        return fail("delivery", e);
+    e = start_control(r);
+    return e ? fail("control", e) : ERR_OK;
+}
+
+/* The reverse order: no new mail, then no new deliveries, then the files. */
+static void relay_close(struct relay *r)
+{
+    control_stop(r->control);
+    receive_free(r->server);
+    runner_stop(r->runner);
+    queue_close(r->queue);
+    store_close(r->store);
+    hsm_free(r->hsm);
+    relay_config_clear(&r->config);
+}
+
+static enum err relay_run(struct relay *r)
+{
+    struct sigaction stop = {.sa_handler = on_stop};
+    enum err e;
+
+    stop_server = r->server;
+    (void)sigaction(SIGTERM, &stop, NULL);
+    (void)sigaction(SIGINT, &stop, NULL);
+    (void)sd_notify(0, "READY=1");
+    log_event(LOG_LEVEL_INFO, "relay.ready", "-", ERR_OK, -1, "host=%s", r->config.hostname);
+    e = receive_run(r->server);
+    (void)sd_notify(0, "STOPPING=1");
+    return e;
+}
+
+static int usage(void)
+{
+    (void)fputs("usage: sealrelayd --config FILE [--check-config] [--trace]\n", stderr);
+    return EX_USAGE;
+}
+
+static int check_config(const struct relay_config *c)
+{
+    enum err e = relay_config_probe(c);
+
+    if (e) {
+        (void)fail("next hop", e);
+        return EX_CONFIG;
+    }
+    (void)puts("configuration is good");
+    return EX_OK;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"check-config", no_argument, NULL, 'k'},
+                                            {"trace", no_argument, NULL, 't'},
+                                            {NULL, 0, NULL, 0}};
+    static struct relay relay;
+    const char *config = NULL;
+    bool check = false, trace = false;
+    int option, status = EX_OK;
+
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 'c')
+            config = optarg;
+        else if (option == 'k')
+            check = true;
+        else if (option == 't')
+            trace = true;
+        else
+            return usage();
+    }
+    if (!config || optind != argc)
+        return usage();
+    log_open("sealrelayd", trace);
+    process_harden();
+    if (relay_config_load(config, &relay.config)) {
+        (void)fail("configuration", ERR_CONFIG);
+        return EX_CONFIG;
+    }
+    if (check)
+        status = check_config(&relay.config);
+    else {
+        enum err e = relay_open(&relay);
+
+        if (!e)
+            e = relay_run(&relay);
+        if (e)
+            status = err_class(e) == CLASS_OPER ? EX_CONFIG : EX_TEMPFAIL;
+    }
+    relay_close(&relay);
+    return status;
+}
