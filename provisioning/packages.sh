@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# packages.sh - what has to be installed on Debian 12, for which purpose. Sourced by other scripts.
+# shellcheck shell=bash disable=SC2034
+
+BUILD_PACKAGES=(
+    gcc libc6-dev cmake ninja-build pkg-config
+    libssl-dev libp11-dev libp11-kit-dev libesmtp-dev libgmime-3.0-dev libsqlite3-dev
+    libprotobuf-c-dev protobuf-c-compiler libinih-dev libsystemd-dev libcurl4-openssl-dev libcjson-dev
+)
+# A SoftHSM token, a Postfix as next hop, clients to show what arrives.
+DEMO_PACKAGES=(softhsm2 postfix openssl curl jq ca-certificates)
+TEST_PACKAGES=(
+    clang clang-format clang-tidy libclang-rt-14-dev shellcheck libcmocka-dev opensc
+    python3 strace swaks libnss3-tools gpgsm gnupg sqlite3 procps git
+)
+
+# install_packages NAME... - install what is missing, quietly, without asking.
+install_packages()
+{
+    local missing=() name
+    for name in "$@"; do
+        dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q 'ok installed' || missing+=("$name")
+    done
+    [ ${#missing[@]} -eq 0 ] && return 0
+    if [ "$(id -u)" -ne 0 ]; then
+        echo "These packages are missing, run this as root: ${missing[*]}" >&2
+        return 1
+    fi
+    echo "Installing ${#missing[@]} packages: ${missing[*]}"
+    apt-get -qq update || return 1
+    # Postfix runs only as private instances here: without a configuration it is not started.
+    if printf '%s\n' "${missing[@]}" | grep -qx postfix; then
+        echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
+    fi
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "${missing[@]}" \
+        >/dev/null || {
+        echo "Installing failed; try: apt-get install ${missing[*]}" >&2
+        return 1
+    }
+}
