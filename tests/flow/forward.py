@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The forward flow through real daemons: who is a recipient, what arrives, and what happens when a
+part is away. Every message that arrives is judged by openssl cms; nothing may arrive unsealed."""
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../support'))
+import judge
+import mail
+import relay
+
+CASES = []
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+def message(sender=b'Bob <bob@shop.example.net>', extra=b'', body=b'Hello.\r\n', ident=None):
+    ident = ident or uuid.uuid4().hex.encode()
+    return (b'From: ' + sender + b'\r\nTo: <shop@relay.example.com>\r\nSubject: test\r\n'
+            b'Message-ID: <' + ident + b'@client.example.net>\r\n'
+            b'Date: Sun, 22 Nov 2026 10:00:00 +0000\r\n' + extra + b'\r\n' + body)
+
+
+def answer(r, rcpts, data=None, mail_from='bob@shop.example.net'):
+    """The first answer that is no success: (code, text); or the last one."""
+    session = mail.Smtp(r.smtp_port)
+    try:
+        text = session.send(mail_from, rcpts, data or message())
+        return 250, text
+    except mail.Refused as refusal:
+        return refusal.code, refusal.text
+    finally:
+        session.close()
+
+
+def deliver(r, data, rcpt=None):
+    """Send one message; the one that arrives, judged: (outer header, signed message, entity)."""
+    code, text = answer(r, [rcpt or r.alias], data)
+    assert code == 250, text
+    found = r.inbox.wait()
+    assert len(found) == 1, '%d arrived' % len(found)
+    with open(found[0], 'rb') as file:
+        sealed = mail.to_crlf(file.read())
+    judge.judge(r.user, data, sealed)
+    signed = mail.to_crlf(r.user.decrypt(sealed))
+    return mail.split(sealed)[0], signed, r.user.verify(signed)[0]
+
+
+def expect(r, code, status, rcpts, data=None):
+    got = answer(r, rcpts, data)
+    assert got[0] == code and status in got[1], 'wanted %d %s, got %r' % (code, status, got)
+
+
+@case
+def an_unknown_alias_is_refused_at_rcpt(r):
+    expect(r, 550, '5.1.1', ['nobody@relay.example.com'])
+    expect(r, 550, '5.1.1', ['shop@elsewhere.example.net'])
+
+
+@case
+def the_alias_is_found_whatever_its_case(r):
+    data = message()
+    deliver(r, data, 'SHOP@Relay.Example.COM')
+
+
+@case
+def reverse_aliases_and_return_paths_take_no_mail_from_strangers(r):
+    expect(r, 550, '5.7.1', ['r-abcdefghijklmnop@relay.example.com'])
+    expect(r, 550, '5.7.1', ['b-abcdefghijklmnopabcdefghijklmnopabcd@relay.example.com'])
+
+
+@case
+def role_addresses_that_nobody_has_are_deferred(r):
+    for rcpt in ('postmaster@relay.example.com', 'abuse@relay.example.com', 'postmaster'):
+        code, _ = answer(r, [rcpt])
+        assert 400 <= code < 500, '%s: %d' % (rcpt, code)
+
+
+@case
+def the_outer_header_names_reverse_alias_and_alias_only(r):
+    outer, _, entity = deliver(r, message(b'"Bob B." <bob@shop.example.net>'))
+    value = mail.field_value(outer, b'From')
+    assert re.fullmatch(rb'"Bob B\. - bob at shop\.example\.net"\s+'
+                        rb'<r-[a-z2-7]{16}@relay\.example\.com>', value), value
+    assert b'shop@relay.example.com' in mail.field_value(outer, b'To')
+    ours = b''.join(whole for name, whole in mail.fields(outer) if name.lower() not in
+                    (b'delivered-to', b'x-original-to', b'received'))
+    assert b'home.example.com' not in ours, 'the mailbox is named in the header'
+    assert b'Sealrelay-Verdict: unchecked' in mail.split(entity)[0]
+
+
+@case
+def one_sender_keeps_one_reverse_alias_and_another_gets_another(r):
+    first = judge.from_address(deliver(r, message(b'carol@shop.example.net'))[0])
+    again = judge.from_address(deliver(r, message(b'Carol <carol@SHOP.example.net>'))[0])
+    other = judge.from_address(deliver(r, message(b'dave@shop.example.net'))[0])
+    assert first == again and first != other
+
+
+@case
+def protected_fields_reproduce_the_outer_header(r):
+    outer, _, entity = deliver(r, message(extra=b'Cc: Eve <eve@third.example.net>\r\n'
+                                                b'References: <a@b.example>\r\n'
+                                                b'X-Mailer: Something\r\nReceived: by x; now\r\n'))
+    inner = mail.split(entity)[0]
+    protected = [mail.field_value(whole, b'HP-Outer') for name, whole in mail.fields(inner)
+                 if name.lower() == b'hp-outer']
+    transport = (b'return-path', b'delivered-to', b'x-original-to', b'received', b'mime-version')
+    outside = [re.sub(rb'\r\n(?=[ \t])', b'', whole).strip() for name, whole in mail.fields(outer)
+               if name.lower() not in transport and not name.lower().startswith(b'content-')]
+    assert sorted(protected) == sorted(outside), (protected, outside)
+    assert b'X-Mailer' not in inner and b'Received' not in inner
+
+
+@case
+def certificates_of_all_parties_travel_with_the_message(r):
+    data = message(extra=b'Cc: a@p1.example.net, b@p2.example.net\r\n')
+    _, signed, _ = deliver(r, data)
+    _, signature = judge.signed_parts(signed)
+    printed = judge.run(['openssl', 'pkcs7', '-inform', 'DER', '-print_certs', '-noout'], signature)
+    assert printed.count(b'subject=') == 4, printed  # sender, intermediate, two others
+    assert b'CN = r-' in printed
+
+
+@case
+def smime_mail_is_wrapped_and_stays_whole(r):
+    signed = (b'MIME-Version: 1.0\r\nContent-Type: multipart/signed; '
+              b'protocol="application/pkcs7-signature"; micalg=sha-256; boundary=b\r\n')
+    body = b'--b\r\nContent-Type: text/plain\r\n\r\nx\r\n--b\r\n\r\nsig\r\n--b--\r\n'
+    deliver(r, message(extra=signed, body=body))
+    sealed = (b'Content-Type: application/pkcs7-mime; smime-type=enveloped-data\r\n'
+              b'Content-Transfer-Encoding: base64\r\n')
+    deliver(r, message(extra=sealed, body=b'MIIB\r\n'))
+
+
+@case
+def a_message_to_two_aliases_of_one_user_is_two_conversations(r):
+    r.sealctl('alias', 'add', 'news@relay.example.com', 'alice')
+    code, text = answer(r, [r.alias, 'news@relay.example.com'], message(b'zoe@z.example.net'))
+    assert code == 250, text
+    found = r.inbox.wait(2)
+    senders = set()
+    for path in found:
+        with open(path, 'rb') as file:
+            senders.add(judge.from_address(mail.split(mail.to_crlf(file.read()))[0]))
+    assert len(found) == 2 and len(senders) == 2
+
+
+@case
+def another_users_recipient_comes_in_a_transaction_of_its_own(r):
+    r.sealctl('user', 'add', 'mallory', 'mallory@home.example.com')
+    r.sealctl('alias', 'add', 'm@relay.example.com', 'mallory')
+    code, _ = answer(r, ['m@relay.example.com'])
+    assert 400 <= code < 500, code  # no active profile
+
+
+@case
+def lmtp_answers_for_every_recipient(r):
+    session = mail.Smtp(r.facts['lmtp_port'], 'LHLO client.example.net')
+    session.command('MAIL FROM:<bob@shop.example.net>')
+    session.command('RCPT TO:<%s>' % r.alias)
+    session.command('RCPT TO:<news@relay.example.com>')
+    session.command('DATA', '3')
+    session.sock.sendall(message() + b'.\r\n')
+    assert [session.reply()[0], session.reply()[0]] == [250, 250]
+    session.close()
+    assert len(r.inbox.wait(2)) == 2
+
+
+@case
+def two_from_fields_are_refused_and_a_missing_one_is_not(r):
+    expect(r, 550, '5.6.0', [r.alias], message(extra=b'From: other@x.example.net\r\n'))
+    data = b'Subject: nobody\r\n\r\nWho am I?\r\n'
+    outer, _, _ = deliver(r, data)
+    assert b'bob at shop.example.net' in mail.field_value(outer, b'From')
+
+
+@case
+def our_own_mail_coming_back_is_a_loop(r):
+    reverse = judge.from_address(deliver(r, message())[0])
+    expect(r, 550, '5.4.6', [r.alias], message(reverse.encode()))
+    expect(r, 550, '5.4.6', [r.alias],
+           message(extra=b'Sealrelay-Loop: relay.example.com\r\n' * 6))
+    expect(r, 550, '5.4.6', [r.alias], message(extra=b'Received: by x; now\r\n' * 51))
+
+
+@case
+def without_the_key_service_mail_is_deferred_and_comes_in_again_by_itself(r):
+    r.stop('sealhsmd', signal.SIGKILL)
+    code, _ = answer(r, [r.alias])
+    assert 400 <= code < 500, code
+    r.start('sealhsmd')
+    r.wait_until(lambda: answer(r, [r.alias])[0] == 250, 'service again')
+    assert len(r.inbox.wait()) == 1
+
+
+@case
+def a_hung_key_service_is_a_4xx_in_time(r):
+    os.kill(r.pid('sealhsmd'), signal.SIGSTOP)
+    start = time.monotonic()
+    try:
+        code, _ = answer(r, [r.alias])
+    finally:
+        os.kill(r.pid('sealhsmd'), signal.SIGCONT)
+    assert 400 <= code < 500 and time.monotonic() - start < 20, code
+    r.wait_until(lambda: answer(r, [r.alias])[0] == 250, 'service again')
+    assert len(r.inbox.wait()) == 1
+
+
+@case
+def a_locked_database_is_a_4xx(r):
+    store = sqlite3.connect(os.path.join(r.dir, 'relay', 'store.db'), isolation_level=None)
+    store.execute('BEGIN IMMEDIATE')
+    try:
+        code, _ = answer(r, [r.alias], message(b'new-one@locked.example.net'))
+    finally:
+        store.execute('ROLLBACK')
+        store.close()
+    assert 400 <= code < 500, code
+    deliver(r, message(b'new-one@locked.example.net'))
+
+
+@case
+def without_the_delivery_worker_mail_waits_in_the_queue(r):
+    r.stop('sealdeliver', signal.SIGKILL)
+    code, text = answer(r, [r.alias])
+    assert code == 250, text
+    assert not r.inbox.wait(1, 2)
+    assert len(r.sealctl('queue', 'list')) == 1
+    r.start('sealdeliver')
+    assert len(r.inbox.wait()) == 1
+
+
+@case
+def the_operator_holds_and_releases(r):
+    r.stop('sealdeliver')
+    code, text = answer(r, [r.alias])
+    assert code == 250, text
+    entry = r.sealctl('queue', 'list')[0]['id']
+    r.wait_until(lambda: r.sealctl('queue', 'show', entry)['state'] != 'active', 'not active')
+    r.sealctl('queue', 'hold', entry)
+    r.start('sealdeliver')
+    r.sealctl('queue', 'flush')
+    assert not r.inbox.wait(1, 2)
+    r.sealctl('queue', 'release', entry)
+    assert len(r.inbox.wait()) == 1
+
+
+@case
+def no_row_of_the_database_adds_a_recipient(r):
+    """A foreign certificate written into the database is sealed to by nobody."""
+    key = os.path.join(r.user_folder, 'foreign')
+    judge.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '30', '-subj',
+               '/CN=alice@home.example.com', '-addext', 'subjectAltName=email:alice@home.example.com',
+               '-keyout', key + '.key', '-out', key + '.pem', '-outform', 'PEM'])
+    der = judge.run(['openssl', 'x509', '-in', key + '.pem', '-outform', 'DER'])
+    store = sqlite3.connect(os.path.join(r.dir, 'relay', 'store.db'), isolation_level=None)
+    rows = store.execute('UPDATE sender_key SET cert = ?', (der,)).rowcount
+    assert rows > 0
+    code, _ = answer(r, [r.alias], message())
+    assert 400 <= code < 500, code  # the key does not match; nothing is sealed to the stranger
+    store.execute('DELETE FROM sender_key')
+    store.close()
+    code, text = answer(r, [r.alias], message())
+    assert code == 250, text
+    found = r.inbox.wait()
+    with open(found[0], 'rb') as file:
+        printed = judge.run(['openssl', 'cms', '-cmsout', '-print', '-noout', '-inform', 'DER'],
+                            judge.cms_der(file.read()))
+    assert printed.count(b'issuerAndSerialNumber') == 1, 'more than one recipient'
+
+
+@case
+def every_step_that_fails_defers_and_nothing_leaves_unsealed(r):
+    for point in ('forward.profile', 'forward.correspondent', 'forward.rewrite', 'forward.seal'):
+        r.restart('sealrelayd', point + '=error')
+        code, _ = answer(r, [r.alias])
+        assert 400 <= code < 500, '%s: %d' % (point, code)
+        code, text = answer(r, [r.alias])
+        assert code == 250, text
+        found = r.inbox.wait()
+        assert len(found) == 1
+    r.restart('sealrelayd')
+
+
+@case
+def a_suspended_profile_defers_and_a_deleted_one_has_no_keys(r):
+    profile = next(p['profile'] for p in r.sealctl('profile', 'list')
+                   if p['state'] == 'active')
+    r.sealctl('profile', 'suspend', profile)
+    code, _ = answer(r, [r.alias])
+    assert 400 <= code < 500, code
+    r.sealctl('profile', 'delete', profile, '--yes')
+    code, _ = answer(r, [r.alias])
+    assert 400 <= code < 500, code
+    report = subprocess.run(r.facts['sealctl'].split() + ['--json', 'token', 'report'],
+                            capture_output=True, check=True).stdout.decode()
+    assert profile not in report, 'keys of the deleted profile are still in the token'
+
+
+def main(build):
+    failed = 0
+    with relay.Relay(build) as r:
+        for run in CASES:
+            r.inbox.fresh()
+            start = time.monotonic()
+            try:
+                run(r)
+                verdict = 'ok'
+            except Exception as error:  # a test's failure is reported, whatever it is
+                failed += 1
+                verdict = 'FAILED: %s: %s' % (type(error).__name__, error)
+            print('%-70s %5.1f s %s' % (run.__name__.replace('_', ' '), time.monotonic() - start,
+                                        verdict))
+        if failed:
+            for name in sorted(os.listdir(os.path.join(r.dir, 'log'))):
+                with open(os.path.join(r.dir, 'log', name), encoding='utf-8',
+                          errors='replace') as log:
+                    print('--- %s\n%s' % (name, ''.join(log.readlines()[-25:])))
+    print('%d passed, %d failed' % (len(CASES) - failed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A freshly provisioned relay in a private folder, whose programs can be killed and restarted."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+import judge
+import mail
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class Relay:
+    def __init__(self, build, env=None):
+        self.build = build
+        self.folder = tempfile.mkdtemp(prefix='sealrelay-test.')
+        os.chmod(self.folder, 0o711)
+        self.dir = os.path.join(self.folder, 'instance')
+        self.started = {}
+        with open(os.path.join(self.folder, 'serve.log'), 'wb') as log:
+            self.serve = subprocess.Popen(
+                [os.path.join(TOP, 'provisioning/try'), '--serve', self.folder], stdout=log,
+                stderr=log, env={**os.environ, 'SEALRELAY_BUILD': build, **(env or {})})
+        ready = os.path.join(self.folder, 'relay.json')
+        while not os.path.exists(ready):
+            if self.serve.poll() is not None:
+                with open(os.path.join(self.folder, 'serve.log'), encoding='utf-8',
+                          errors='replace') as log:
+                    raise SystemExit('the relay did not start:\n' + log.read())
+            time.sleep(0.1)
+        with open(ready, encoding='utf-8') as file:
+            self.facts = json.load(file)
+        self.smtp_port = self.facts['smtp_port']
+        self.alias = self.facts['alias']
+        self.user_folder = tempfile.mkdtemp(prefix='sealrelay-user.')
+        self.user = judge.User(self.facts, self.user_folder)
+        self.inbox = mail.Maildir(self.facts['maildir'])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        for process in self.started.values():
+            process.kill()
+            process.wait()
+        self.serve.send_signal(signal.SIGTERM)
+        self.serve.wait()
+        shutil.rmtree(self.user_folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def command(self, name):
+        etc = os.path.join(self.dir, 'etc')
+        run = os.path.join(self.dir, 'run')
+        words = [os.path.join(self.build, 'bin', name), '--config',
+                 os.path.join(etc, name + '.conf')]
+        if name == 'sealdeliver':
+            words += ['--listen', os.path.join(run, 'deliver.sock')]
+        return words
+
+    def pid(self, name):
+        if name in self.started:
+            return self.started[name].pid
+        with open(os.path.join(self.dir, 'run', name + '.pid'), encoding='ascii') as file:
+            return int(file.read())
+
+    def stop(self, name, number=signal.SIGTERM):
+        pid = self.pid(name)
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+        process = self.started.pop(name, None)
+        if process:
+            process.wait()
+        else:
+            while alive(pid):
+                time.sleep(0.01)
+
+    def start(self, name, failpoint=None):
+        env = {**os.environ, 'SOFTHSM2_CONF': os.path.join(self.dir, 'etc', 'softhsm2.conf')}
+        if failpoint:
+            env['SEALRELAY_FAILPOINT'] = failpoint
+        with open(os.path.join(self.dir, 'log', name + '.log'), 'ab') as log:
+            self.started[name] = subprocess.Popen(self.command(name), stdout=log, stderr=log,
+                                                  stdin=subprocess.DEVNULL, env=env)
+        if name == 'sealrelayd':
+            self.wait_until(self.listens, 'sealrelayd listens')
+        else:
+            socket = 'hsm-relay.sock' if name == 'sealhsmd' else 'deliver.sock'
+            self.wait_until(lambda: unix_listens(os.path.join(self.dir, 'run', socket)), socket)
+
+    def restart(self, name, failpoint=None, number=signal.SIGTERM):
+        self.stop(name, number)
+        self.start(name, failpoint)
+
+    def listens(self):
+        try:
+            mail.Smtp(self.smtp_port).close()
+            return True
+        except (OSError, ConnectionError):
+            return False
+
+    @staticmethod
+    def wait_until(condition, what, seconds=30):
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                raise AssertionError('not within %d s: %s' % (seconds, what))
+            time.sleep(0.02)
+
+    def sealctl(self, *words):
+        done = subprocess.run(self.facts['sealctl'].split() + ['--json', *words],
+                              capture_output=True, check=False)
+        if done.returncode:
+            raise AssertionError('sealctl %s: %s' % (' '.join(words), done.stderr.decode()))
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def found_in_clear(self, marker):
+        """Files of the relay, the key service and their sockets' folders that hold marker."""
+        found = []
+        for part in ('relay', 'hsm', 'run', 'log', 'etc', 'token', 'postfix'):
+            for folder, _, names in os.walk(os.path.join(self.dir, part)):
+                for name in names:
+                    path = os.path.join(folder, name)
+                    if not os.path.isfile(path):
+                        continue
+                    with open(path, 'rb') as file:
+                        if marker in file.read():
+                            found.append(path)
+        return found
+
+
+def alive(pid):
+    try:
+        with open('/proc/%d/stat' % pid, encoding='ascii') as file:
+            return file.read().rsplit(')', 1)[1].split()[0] != 'Z'
+    except OSError:
+        return False
+
+
+def unix_listens(path):
+    import socket
+    for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
+        with socket.socket(socket.AF_UNIX, kind) as probe:
+            try:
+                probe.connect(path)
+                return True
+            except OSError:
+                pass
+    return False
