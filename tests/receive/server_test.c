@@ -4,6 +4,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/fdio.h"
+#include "daemon/receive/tls.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -239,6 +240,7 @@ static void look_alike_ends_of_data_are_content_over_tls_too(void **state)
 
 static void old_tls_is_refused(void **state)
 {
+    SSL_CTX *ctx = NULL;
     struct client c;
     struct host h;
 
@@ -250,6 +252,10 @@ static void old_tls_is_refused(void **state)
     client_command(&c, "STARTTLS\r\n", 220);
     assert_false(client_handshake(&c, TLS1_1_VERSION));
     client_close(&c);
+    /* ... by ourselves, whatever the system's own settings for OpenSSL are */
+    assert_int_equal(tls_context_new(h.certificate, h.key, &ctx), ERR_OK);
+    assert_int_equal(SSL_CTX_get_min_proto_version(ctx), TLS1_2_VERSION);
+    SSL_CTX_free(ctx);
     host_close(&h);
 }
 
@@ -348,35 +354,52 @@ static void a_stop_does_not_wait_for_a_message_that_stalls(void **state)
     host_close(&h);
 }
 
+static pthread_t accepting;
+static volatile sig_atomic_t strayed; /* a signal reached a connection's thread */
+
 static void on_signal(int number)
 {
     (void)number;
+    if (!pthread_equal(pthread_self(), accepting))
+        strayed = 1;
 }
 
 static void signals_in_every_phase_do_no_harm(void **state)
 {
     static const int numbers[] = {SIGCHLD, SIGHUP, SIGPIPE, SIGUSR1};
     struct sigaction action = {.sa_handler = on_signal};
+    sigset_t blocked;
     struct client c;
     struct host h;
 
     (void)state;
-    for (size_t i = 0; i < 4; i++)
-        assert_int_equal(sigaction(numbers[i], &action, NULL), 0);
     host_open(&h, host_options());
     host_start(&h);
+    accepting = h.thread;
+    (void)sigemptyset(&blocked);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(sigaction(numbers[i], &action, NULL), 0);
+        (void)sigaddset(&blocked, numbers[i]);
+    }
+    assert_int_equal(pthread_sigmask(SIG_BLOCK, &blocked, NULL), 0); /* not for this thread */
     for (int round = 0; round < 50; round++) {
         for (size_t i = 0; i < 4; i++)
-            assert_int_equal(pthread_kill(h.thread, numbers[i]), 0);
+            assert_int_equal(kill(getpid(), numbers[i]), 0);
         client_connect(&c, h.smtp_port);
         begin_data(&c);
-        assert_int_equal(pthread_kill(h.thread, numbers[round % 4]), 0);
+        for (size_t i = 0; i < 4; i++)
+            assert_int_equal(kill(getpid(), numbers[i]), 0);
         client_command(&c, MESSAGE ".\r\n", 250);
         client_close(&c);
     }
     host_wait_idle(&h);
+    assert_int_equal(strayed, 0);
     assert_int_equal(h.n_messages, 50);
     host_close(&h);
+    action.sa_handler = SIG_IGN;
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(sigaction(numbers[i], &action, NULL), 0);
+    assert_int_equal(pthread_sigmask(SIG_UNBLOCK, &blocked, NULL), 0);
 }
 
 static void settings_that_cannot_work_are_refused(void **state)
