@@ -34,7 +34,7 @@ enum err hsm_profile_add(struct hsm *h, const struct hsm_profile_new *p, id_text
 {
     CLEANUP(buf_clear) struct buf id = {0};
     Seal__ProfileAdd m = SEAL__PROFILE_ADD__INIT;
-    REQUEST(r, PROFILE_ADD);
+    Seal__Request r = request_of(SEAL__REQUEST__VERB_PROFILE_ADD);
     enum err e;
 
     m.for_user = text_field(p->user);
@@ -67,7 +67,7 @@ enum err hsm_profile_request(struct hsm *h, const char *profile, struct buf *jso
 enum err hsm_profile_install(struct hsm *h, const char *profile, struct bytes enrolment_json)
 {
     Seal__ProfileInstall m = SEAL__PROFILE_INSTALL__INIT;
-    REQUEST(r, PROFILE_INSTALL);
+    Seal__Request r = request_of(SEAL__REQUEST__VERB_PROFILE_INSTALL);
 
     m.profile = text_field(profile);
     m.document = message_data(enrolment_json);
@@ -79,7 +79,7 @@ enum err hsm_profile_issue(struct hsm *h, const char *profile, struct bytes requ
                            struct buf *json_out)
 {
     Seal__ProfileIssue m = SEAL__PROFILE_ISSUE__INIT;
-    REQUEST(r, PROFILE_ISSUE);
+    Seal__Request r = request_of(SEAL__REQUEST__VERB_PROFILE_ISSUE);
 
     m.profile = text_field(profile);
     m.document_opt = message_data(request_json);
@@ -90,7 +90,7 @@ enum err hsm_profile_issue(struct hsm *h, const char *profile, struct bytes requ
 enum err hsm_profile_activate(struct hsm *h, const char *profile, const char *code)
 {
     Seal__ProfileActivate m = SEAL__PROFILE_ACTIVATE__INIT;
-    REQUEST(r, PROFILE_ACTIVATE);
+    Seal__Request r = request_of(SEAL__REQUEST__VERB_PROFILE_ACTIVATE);
 
     m.profile = text_field(profile);
     m.code = text_field(code);
@@ -141,7 +141,7 @@ enum err hsm_journal_page(struct hsm *h, uint64_t offset, struct buf *out, uint6
 {
     CLEANUP(response_free) Seal__Response *response = NULL;
     Seal__JournalPage m = SEAL__JOURNAL_PAGE__INIT;
-    REQUEST(r, JOURNAL_PAGE);
+    Seal__Request r = request_of(SEAL__REQUEST__VERB_JOURNAL_PAGE);
     enum err e;
 
     m.offset = offset;

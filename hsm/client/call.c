@@ -16,6 +16,14 @@ char *text_field(const char *s)
     return s ? (char *)(uintptr_t)s : (char *)(uintptr_t) "";
 }
 
+Seal__Request request_of(Seal__Request__VerbCase verb)
+{
+    Seal__Request r = SEAL__REQUEST__INIT;
+
+    r.verb_case = verb;
+    return r;
+}
+
 /* Whatever broke below, to the caller the service is away. */
 static enum err away(enum err e)
 {
@@ -119,10 +127,9 @@ enum err hsm_call_profile(struct hsm *h, Seal__Request__VerbCase verb, const cha
                           struct buf *data_out)
 {
     Seal__ProfileRef ref = SEAL__PROFILE_REF__INIT;
-    Seal__Request r = SEAL__REQUEST__INIT;
+    Seal__Request r = request_of(verb);
 
     ref.profile = text_field(profile);
-    r.verb_case = verb;
     r.profile_get = &ref;
     return hsm_call(h, &r, data_out, NULL);
 }
@@ -130,9 +137,8 @@ enum err hsm_call_profile(struct hsm *h, Seal__Request__VerbCase verb, const cha
 enum err hsm_call_nothing(struct hsm *h, Seal__Request__VerbCase verb, struct buf *data_out)
 {
     Seal__Nothing nothing = SEAL__NOTHING__INIT;
-    Seal__Request r = SEAL__REQUEST__INIT;
+    Seal__Request r = request_of(verb);
 
-    r.verb_case = verb;
     r.ping = &nothing;
     return hsm_call(h, &r, data_out, NULL);
 }

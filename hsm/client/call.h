@@ -6,10 +6,8 @@
 #include "hsm/hsm.h"
 #include "hsm/proto/message.h"
 
-/* Begin a request of one verb: REQUEST(r, PING) or so; the verb's member is set by the caller. */
-#define REQUEST(name, verb)                                                                        \
-    Seal__Request name = SEAL__REQUEST__INIT;                                                      \
-    name.verb_case = SEAL__REQUEST__VERB_##verb
+/* request_of - begin a request of one verb, whose member the caller sets. */
+Seal__Request request_of(Seal__Request__VerbCase verb);
 
 /* hsm_call - send a request, wait for its answer.
  *   request       borrowed

@@ -66,10 +66,11 @@ static enum err profile_call(struct hsm *h, const Seal__Request *request, struct
     struct hsm_profile p = {0};
     enum err e = hsm_call(h, request, NULL, &response);
 
-    if (!e && !response->profile)
-        e = err_note(ERR_HSM_AWAY, "profile", "missing in the answer");
-    if (!e)
-        e = profile_copy(response->profile, &p);
+    if (e)
+        return e;
+    if (!response || !response->profile)
+        return err_note(ERR_HSM_AWAY, "profile", "missing in the answer");
+    e = profile_copy(response->profile, &p);
     if (e)
         hsm_profile_clear(&p);
     else
@@ -80,7 +81,7 @@ static enum err profile_call(struct hsm *h, const Seal__Request *request, struct
 enum err hsm_user_profile(struct hsm *h, const char *user, struct hsm_profile *out)
 {
     Seal__UserRef ref = SEAL__USER_REF__INIT;
-    REQUEST(r, USER_PROFILE);
+    Seal__Request r = request_of(SEAL__REQUEST__VERB_USER_PROFILE);
 
     ref.user = text_field(user);
     r.user_profile = &ref;
@@ -90,7 +91,7 @@ enum err hsm_user_profile(struct hsm *h, const char *user, struct hsm_profile *o
 enum err hsm_profile_get(struct hsm *h, const char *profile, struct hsm_profile *out)
 {
     Seal__ProfileRef ref = SEAL__PROFILE_REF__INIT;
-    REQUEST(r, PROFILE_GET);
+    Seal__Request r = request_of(SEAL__REQUEST__VERB_PROFILE_GET);
 
     ref.profile = text_field(profile);
     r.profile_get = &ref;

@@ -36,7 +36,7 @@ enum err hsm_sender_new(struct hsm *h, const char *profile, const char *domain, 
                         bool idle_only, struct hsm_sender *out)
 {
     Seal__SenderNew m = SEAL__SENDER_NEW__INIT;
-    REQUEST(r, SENDER_NEW);
+    Seal__Request r = request_of(SEAL__REQUEST__VERB_SENDER_NEW);
 
     m.profile = text_field(profile);
     m.domain = text_field(domain);
@@ -50,7 +50,7 @@ enum err hsm_sender_renew(struct hsm *h, const char *profile, const char *revers
                           struct bytes blob, struct hsm_sender *out)
 {
     Seal__SenderRenew m = SEAL__SENDER_RENEW__INIT;
-    REQUEST(r, SENDER_RENEW);
+    Seal__Request r = request_of(SEAL__REQUEST__VERB_SENDER_RENEW);
 
     m.profile = text_field(profile);
     m.reverse = text_field(reverse);
@@ -63,7 +63,7 @@ enum err hsm_key_use(struct hsm *h, const struct hsm_key_ref *key, enum hsm_mech
                      const char *md, const char *mgf1_md, struct bytes input, struct buf *out)
 {
     Seal__KeyUse m = SEAL__KEY_USE__INIT;
-    REQUEST(r, KEY_USE);
+    Seal__Request r = request_of(SEAL__REQUEST__VERB_KEY_USE);
 
     m.profile = text_field(key->profile);
     m.reverse = text_field(key->reverse);
@@ -102,7 +102,7 @@ enum err hsm_data_key_new(struct hsm *h, enum hsm_wrap_key under, struct secret 
     CLEANUP(response_free) Seal__Response *response = NULL;
     CLEANUP(secret_free) struct secret key = {0};
     Seal__DataKeyNew m = SEAL__DATA_KEY_NEW__INIT;
-    REQUEST(r, DATA_KEY_NEW);
+    Seal__Request r = request_of(SEAL__REQUEST__VERB_DATA_KEY_NEW);
     enum err e;
 
     m.under = (Seal__WrapKey)under;
@@ -125,7 +125,7 @@ enum err hsm_data_key_open(struct hsm *h, enum hsm_wrap_key under, struct bytes 
 {
     CLEANUP(response_free) Seal__Response *response = NULL;
     Seal__DataKeyOpen m = SEAL__DATA_KEY_OPEN__INIT;
-    REQUEST(r, DATA_KEY_OPEN);
+    Seal__Request r = request_of(SEAL__REQUEST__VERB_DATA_KEY_OPEN);
 
     m.under = (Seal__WrapKey)under;
     m.wrapped = message_data(wrapped);
@@ -136,7 +136,7 @@ enum err hsm_data_key_open(struct hsm *h, enum hsm_wrap_key under, struct bytes 
 enum err hsm_spool_retire(struct hsm *h, uint32_t oldest_in_use)
 {
     Seal__SpoolRetire m = SEAL__SPOOL_RETIRE__INIT;
-    REQUEST(r, SPOOL_RETIRE);
+    Seal__Request r = request_of(SEAL__REQUEST__VERB_SPOOL_RETIRE);
 
     m.oldest_in_use = oldest_in_use;
     r.spool_retire = &m;
@@ -176,7 +176,7 @@ enum err hsm_user_request(struct hsm *h, const char *profile, struct bytes cms_d
                           struct bytes csr_der, struct buf *result_out)
 {
     Seal__UserRequest m = SEAL__USER_REQUEST__INIT;
-    REQUEST(r, USER_REQUEST);
+    Seal__Request r = request_of(SEAL__REQUEST__VERB_USER_REQUEST);
 
     m.profile = text_field(profile);
     m.cms = message_data(cms_der);

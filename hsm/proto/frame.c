@@ -23,6 +23,15 @@ enum err frame_socket_prepare(int fd)
     return ERR_OK;
 }
 
+/* Hand a descriptor over, out of reach of its clean-up. */
+static int fd_take(int *fd)
+{
+    int taken = *fd;
+
+    *fd = -1;
+    return taken;
+}
+
 enum err frame_connect(const char *path, int64_t ms, int *fd_out)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -44,8 +53,7 @@ enum err frame_connect(const char *path, int64_t ms, int *fd_out)
         return e;
     if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
         return err_note(ERR_NET, path, "%s", strerror(errno));
-    *fd_out = fd;
-    fd = -1;
+    *fd_out = fd_take(&fd);
     return ERR_OK;
 }
 

@@ -21,44 +21,44 @@ enum form { FORM_ID, FORM_ADDRESS, FORM_DOMAIN, FORM_WORD, FORM_TEXT, FORM_BYTES
 
 struct field_rule {
     const char *name;
-    enum form form;
     uint64_t min, max; /* bytes; of a number its value */
     size_t count_max;  /* of a repeated field; 0: not repeated */
+    enum form form;
     enum err error;
 };
 
 static const struct field_rule rules[] = {
-    {"user", FORM_ID, ID_LEN, ID_LEN, 0, ERR_NOT_ACTIVE},
-    {"for_user", FORM_ID, ID_LEN, ID_LEN, 0, ERR_USAGE},
-    {"profile", FORM_ID, ID_LEN, ID_LEN, 0, ERR_NOT_FOUND},
-    {"domain", FORM_DOMAIN, 1, 253, 0, ERR_REFUSED},
-    {"reverse", FORM_ADDRESS, 3, HSM_ADDRESS_MAX, 0, ERR_TAMPERED},
-    {"reverse_opt", FORM_ADDRESS, 0, HSM_ADDRESS_MAX, 0, ERR_TAMPERED},
-    {"idle_only", FORM_NUMBER, 0, 1, 0, ERR_USAGE},
-    {"blob", FORM_BYTES, 1, REQUEST_BLOB_MAX, 0, ERR_TAMPERED},
-    {"mechanism", FORM_NUMBER, 0, HSM_DERIVE_ECDH, 0, ERR_USAGE},
-    {"md_opt", FORM_WORD, 0, 32, 0, ERR_REFUSED},
-    {"mgf1_md_opt", FORM_WORD, 0, 32, 0, ERR_REFUSED},
-    {"input", FORM_BYTES, 1, REQUEST_CIPHER_MAX, 0, ERR_FORMAT},
-    {"under", FORM_NUMBER, 0, HSM_WRAP_STORE, 0, ERR_USAGE},
-    {"wrapped", FORM_BYTES, 1, REQUEST_BLOB_MAX, 0, ERR_TAMPERED},
-    {"oldest_in_use", FORM_NUMBER, 0, UINT32_MAX, 0, ERR_USAGE},
-    {"cms", FORM_BYTES, 1, REQUEST_CMS_MAX, 0, ERR_FORMAT},
-    {"csr_opt", FORM_BYTES, 0, REQUEST_BLOB_MAX, 0, ERR_FORMAT},
-    {"addresses", FORM_ADDRESS, 3, HSM_ADDRESS_MAX, REQUEST_NAMES_MAX, ERR_USAGE},
-    {"domains", FORM_DOMAIN, 1, 253, REQUEST_NAMES_MAX, ERR_USAGE},
-    {"country_opt", FORM_WORD, 0, 2, 0, ERR_USAGE},
-    {"organisation_opt", FORM_TEXT, 0, 64, 0, ERR_USAGE},
-    {"ca_key_type", FORM_NUMBER, 0, KEY_P384, 0, ERR_USAGE},
-    {"user_key_type", FORM_NUMBER, 0, KEY_P384, 0, ERR_USAGE},
-    {"sender_key_type", FORM_NUMBER, 0, KEY_P384, 0, ERR_USAGE},
-    {"root_days", FORM_NUMBER, 0, 36525, 0, ERR_USAGE},
-    {"intermediate_days", FORM_NUMBER, 0, 36525, 0, ERR_USAGE},
-    {"user_days", FORM_NUMBER, 0, 36525, 0, ERR_USAGE},
-    {"document", FORM_BYTES, 1, REQUEST_DOCUMENT_MAX, 0, ERR_FORMAT},
-    {"document_opt", FORM_BYTES, 0, REQUEST_DOCUMENT_MAX, 0, ERR_FORMAT},
-    {"code", FORM_WORD, 1, 32, 0, ERR_REFUSED},
-    {"offset", FORM_NUMBER, 0, INT64_MAX, 0, ERR_USAGE},
+    {"user", ID_LEN, ID_LEN, 0, FORM_ID, ERR_NOT_ACTIVE},
+    {"for_user", ID_LEN, ID_LEN, 0, FORM_ID, ERR_USAGE},
+    {"profile", ID_LEN, ID_LEN, 0, FORM_ID, ERR_NOT_FOUND},
+    {"domain", 1, 253, 0, FORM_DOMAIN, ERR_REFUSED},
+    {"reverse", 3, HSM_ADDRESS_MAX, 0, FORM_ADDRESS, ERR_TAMPERED},
+    {"reverse_opt", 0, HSM_ADDRESS_MAX, 0, FORM_ADDRESS, ERR_TAMPERED},
+    {"idle_only", 0, 1, 0, FORM_NUMBER, ERR_USAGE},
+    {"blob", 1, REQUEST_BLOB_MAX, 0, FORM_BYTES, ERR_TAMPERED},
+    {"mechanism", 0, HSM_DERIVE_ECDH, 0, FORM_NUMBER, ERR_USAGE},
+    {"md_opt", 0, 32, 0, FORM_WORD, ERR_REFUSED},
+    {"mgf1_md_opt", 0, 32, 0, FORM_WORD, ERR_REFUSED},
+    {"input", 1, REQUEST_CIPHER_MAX, 0, FORM_BYTES, ERR_FORMAT},
+    {"under", 0, HSM_WRAP_STORE, 0, FORM_NUMBER, ERR_USAGE},
+    {"wrapped", 1, REQUEST_BLOB_MAX, 0, FORM_BYTES, ERR_TAMPERED},
+    {"oldest_in_use", 0, UINT32_MAX, 0, FORM_NUMBER, ERR_USAGE},
+    {"cms", 1, REQUEST_CMS_MAX, 0, FORM_BYTES, ERR_FORMAT},
+    {"csr_opt", 0, REQUEST_BLOB_MAX, 0, FORM_BYTES, ERR_FORMAT},
+    {"addresses", 3, HSM_ADDRESS_MAX, REQUEST_NAMES_MAX, FORM_ADDRESS, ERR_USAGE},
+    {"domains", 1, 253, REQUEST_NAMES_MAX, FORM_DOMAIN, ERR_USAGE},
+    {"country_opt", 0, 2, 0, FORM_WORD, ERR_USAGE},
+    {"organisation_opt", 0, 64, 0, FORM_TEXT, ERR_USAGE},
+    {"ca_key_type", 0, KEY_P384, 0, FORM_NUMBER, ERR_USAGE},
+    {"user_key_type", 0, KEY_P384, 0, FORM_NUMBER, ERR_USAGE},
+    {"sender_key_type", 0, KEY_P384, 0, FORM_NUMBER, ERR_USAGE},
+    {"root_days", 0, 36525, 0, FORM_NUMBER, ERR_USAGE},
+    {"intermediate_days", 0, 36525, 0, FORM_NUMBER, ERR_USAGE},
+    {"user_days", 0, 36525, 0, FORM_NUMBER, ERR_USAGE},
+    {"document", 1, REQUEST_DOCUMENT_MAX, 0, FORM_BYTES, ERR_FORMAT},
+    {"document_opt", 0, REQUEST_DOCUMENT_MAX, 0, FORM_BYTES, ERR_FORMAT},
+    {"code", 1, 32, 0, FORM_WORD, ERR_REFUSED},
+    {"offset", 0, INT64_MAX, 0, FORM_NUMBER, ERR_USAGE},
 };
 
 static const struct field_rule *rule_of(const char *name)

@@ -191,6 +191,7 @@ enum err call_status(struct call *c)
 {
     CLEANUP(json_free) cJSON *json = cJSON_CreateObject();
     struct authority *authority;
+    int64_t uptime_s = engine_uptime_ms(c->engine) / 1000;
     enum err state = engine_authority(c->engine, &authority);
     struct token *token;
     char note[sizeof(struct err_note) + 4] = "";
@@ -202,7 +203,7 @@ enum err call_status(struct call *c)
     err_note_clear();
     if (!json || !cJSON_AddStringToObject(json, "token", state ? err_name(state) : "ready") ||
         !cJSON_AddStringToObject(json, "note", note) ||
-        !add_number(json, "uptime_s", (double)(engine_uptime_ms(c->engine) / 1000)) ||
+        !add_number(json, "uptime_s", (double)uptime_s) ||
         !add_counters(json, engine_counters(c->engine)))
         return ERR_NOMEM;
     return print_json(json, &c->reply->data);

@@ -63,7 +63,7 @@ static enum err cert_list_fill(struct cert_list *l, const struct hsm_profile *p)
     size_t n = p->n_certs ? p->n_certs : 1;
 
     l->values = calloc(n, sizeof *l->values);
-    l->pointers = calloc(n, sizeof *l->pointers);
+    l->pointers = calloc(n, sizeof(void *));
     if (!l->values || !l->pointers)
         return ERR_NOMEM;
     for (size_t i = 0; i < p->n_certs; i++) {
@@ -116,22 +116,17 @@ static enum err error_send(int fd, enum err result)
     return response_send(fd, &response);
 }
 
-enum err reply_send(int fd, enum err result, const struct reply *r)
+static enum err result_send(int fd, const struct reply *r, const struct cert_list *certs)
 {
-    CLEANUP(cert_list_clear) struct cert_list certs = {0};
     Seal__Response response = SEAL__RESPONSE__INIT;
     Seal__ProfileInfo profile = SEAL__PROFILE_INFO__INIT;
     Seal__Sender sender = SEAL__SENDER__INIT;
     Seal__DataKey data_key = SEAL__DATA_KEY__INIT;
 
-    if (!result && r->has_profile)
-        result = cert_list_fill(&certs, &r->profile);
-    if (result)
-        return error_send(fd, result);
     response.err = (char *)(uintptr_t)err_name(ERR_OK);
     response.next_offset = r->next_offset;
     if (r->has_profile) {
-        profile_fill(&profile, &r->profile, &certs);
+        profile_fill(&profile, &r->profile, certs);
         response.profile = &profile;
     }
     if (r->has_sender) {
@@ -143,4 +138,16 @@ enum err reply_send(int fd, enum err result, const struct reply *r)
         response.data_key = &data_key;
     }
     return packets_send(fd, &response, buf_bytes(&r->data));
+}
+
+enum err reply_send(int fd, enum err result, const struct reply *r)
+{
+    struct cert_list certs = {0};
+    enum err e;
+
+    if (!result && r->has_profile)
+        result = cert_list_fill(&certs, &r->profile);
+    e = result ? error_send(fd, result) : result_send(fd, r, &certs);
+    cert_list_clear(&certs);
+    return e;
 }

@@ -95,27 +95,31 @@ static void *seat_main(void *arg)
     return NULL;
 }
 
+/* Under lock. Errors: ERR_IO. */
+static enum err seat_begin(struct seat *seat, enum role role, int fd)
+{
+    struct server *s = seat->server;
+
+    seat->fd = fd;
+    seat->role = role;
+    if (pthread_create(&seat->thread, NULL, seat_main, seat) != 0)
+        return err_note(ERR_IO, "connection", "no thread");
+    seat->state = SEAT_TAKEN;
+    s->n_seated[role]++;
+    atomic_fetch_add(&engine_counters(s->options.engine)->connections, 1);
+    return ERR_OK;
+}
+
 /* Give a connection a seat and a thread; fd is taken on ERR_OK. Errors: ERR_BUSY, ERR_IO. */
 static enum err seat_take(struct server *s, enum role role, int fd)
 {
     struct seat *seat;
-    enum err e = ERR_OK;
+    enum err e;
 
     (void)pthread_mutex_lock(&s->lock);
     seat = seat_find(s, role);
-    if (seat) {
-        seat->fd = fd;
-        seat->role = role;
-        if (pthread_create(&seat->thread, NULL, seat_main, seat) != 0)
-            e = err_note(ERR_IO, "connection", "no thread");
-    } else {
-        e = err_note(ERR_BUSY, "connection", "%u are open", connections_max[role]);
-    }
-    if (!e) {
-        seat->state = SEAT_TAKEN;
-        s->n_seated[role]++;
-        atomic_fetch_add(&engine_counters(s->options.engine)->connections, 1);
-    }
+    e = seat ? seat_begin(seat, role, fd)
+             : err_note(ERR_BUSY, "connection", "%u are open", connections_max[role]);
     (void)pthread_mutex_unlock(&s->lock);
     return e;
 }

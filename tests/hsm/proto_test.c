@@ -47,36 +47,36 @@ struct key_use_case {
     const char *profile;
     const char *reverse;
     size_t blob;
-    int mechanism;
     const char *md;
     size_t input;
+    int mechanism;
     enum err expected;
 };
 
 static void key_use_fields_are_checked_at_the_door(void **state)
 {
     static const struct key_use_case cases[] = {
-        {"good signature", PROFILE, REVERSE, 300, HSM_SIGN_PKCS1, "SHA256", 32, ERR_OK},
-        {"largest digest", PROFILE, REVERSE, 300, HSM_SIGN_ECDSA, "SHA512", 64, ERR_OK},
-        {"digest too long", PROFILE, REVERSE, 300, HSM_SIGN_PKCS1, "SHA512", 65, ERR_FORMAT},
-        {"largest ciphertext", PROFILE, REVERSE, 300, HSM_DECRYPT_PKCS1, "", 512, ERR_OK},
-        {"ciphertext too long", PROFILE, REVERSE, 300, HSM_DECRYPT_OAEP, "", 513, ERR_FORMAT},
-        {"no input", PROFILE, REVERSE, 300, HSM_SIGN_PKCS1, "SHA256", 0, ERR_FORMAT},
-        {"profile too short", "abc", REVERSE, 300, 0, "SHA256", 32, ERR_NOT_FOUND},
-        {"profile too long", PROFILE "a", REVERSE, 300, 0, "SHA256", 32, ERR_NOT_FOUND},
-        {"profile of other letters", "ABCDEFGH234567AB", REVERSE, 300, 0, "SHA256", 32,
+        {"good signature", PROFILE, REVERSE, 300, "SHA256", 32, HSM_SIGN_PKCS1, ERR_OK},
+        {"largest digest", PROFILE, REVERSE, 300, "SHA512", 64, HSM_SIGN_ECDSA, ERR_OK},
+        {"digest too long", PROFILE, REVERSE, 300, "SHA512", 65, HSM_SIGN_PKCS1, ERR_FORMAT},
+        {"largest ciphertext", PROFILE, REVERSE, 300, "", 512, HSM_DECRYPT_PKCS1, ERR_OK},
+        {"ciphertext too long", PROFILE, REVERSE, 300, "", 513, HSM_DECRYPT_OAEP, ERR_FORMAT},
+        {"no input", PROFILE, REVERSE, 300, "SHA256", 0, HSM_SIGN_PKCS1, ERR_FORMAT},
+        {"profile too short", "abc", REVERSE, 300, "SHA256", 32, 0, ERR_NOT_FOUND},
+        {"profile too long", PROFILE "a", REVERSE, 300, "SHA256", 32, 0, ERR_NOT_FOUND},
+        {"profile of other letters", "ABCDEFGH234567AB", REVERSE, 300, "SHA256", 32, 0,
          ERR_NOT_FOUND},
-        {"no profile", "", REVERSE, 300, 0, "SHA256", 32, ERR_NOT_FOUND},
-        {"no reverse alias", PROFILE, "", 300, 0, "SHA256", 32, ERR_TAMPERED},
-        {"reverse alias with a line end", PROFILE, "r@x\r\n", 300, 0, "SHA256", 32, ERR_TAMPERED},
-        {"reverse alias without @", PROFILE, "relay.example", 300, 0, "SHA256", 32, ERR_TAMPERED},
-        {"largest blob", PROFILE, REVERSE, REQUEST_BLOB_MAX, 0, "SHA256", 32, ERR_OK},
-        {"blob too long", PROFILE, REVERSE, REQUEST_BLOB_MAX + 1, 0, "SHA256", 32, ERR_TAMPERED},
-        {"no blob", PROFILE, REVERSE, 0, 0, "SHA256", 32, ERR_TAMPERED},
-        {"unknown mechanism", PROFILE, REVERSE, 300, HSM_DERIVE_ECDH + 1, "SHA256", 32, ERR_USAGE},
-        {"negative mechanism", PROFILE, REVERSE, 300, -1, "SHA256", 32, ERR_USAGE},
-        {"digest name with a blank", PROFILE, REVERSE, 300, 0, "SHA 256", 32, ERR_REFUSED},
-        {"digest name too long", PROFILE, REVERSE, 300, 0, "SHA256SHA256SHA256SHA256SHA256SHA", 32,
+        {"no profile", "", REVERSE, 300, "SHA256", 32, 0, ERR_NOT_FOUND},
+        {"no reverse alias", PROFILE, "", 300, "SHA256", 32, 0, ERR_TAMPERED},
+        {"reverse alias with a line end", PROFILE, "r@x\r\n", 300, "SHA256", 32, 0, ERR_TAMPERED},
+        {"reverse alias without @", PROFILE, "relay.example", 300, "SHA256", 32, 0, ERR_TAMPERED},
+        {"largest blob", PROFILE, REVERSE, REQUEST_BLOB_MAX, "SHA256", 32, 0, ERR_OK},
+        {"blob too long", PROFILE, REVERSE, REQUEST_BLOB_MAX + 1, "SHA256", 32, 0, ERR_TAMPERED},
+        {"no blob", PROFILE, REVERSE, 0, "SHA256", 32, 0, ERR_TAMPERED},
+        {"unknown mechanism", PROFILE, REVERSE, 300, "SHA256", 32, HSM_DERIVE_ECDH + 1, ERR_USAGE},
+        {"negative mechanism", PROFILE, REVERSE, 300, "SHA256", 32, -1, ERR_USAGE},
+        {"digest name with a blank", PROFILE, REVERSE, 300, "SHA 256", 32, 0, ERR_REFUSED},
+        {"digest name too long", PROFILE, REVERSE, 300, "SHA256SHA256SHA256SHA256SHA256SHA", 32, 0,
          ERR_REFUSED},
     };
 

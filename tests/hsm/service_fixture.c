@@ -20,8 +20,6 @@
 #define ADMIN_MS     60000
 #define ARGUMENT_MAX 8
 
-extern char **environ;
-
 enum err service_fixture_spawn(const char *const *arguments, const char *stderr_path,
                                pid_t *pid_out)
 {
