@@ -67,7 +67,7 @@ void child_run(const char *mode, const char *dir, const char *failpoint, const c
 {
     int ends[2];
     int status = 0;
-    pid_t pid;
+    pid_t pid = -1;
 
     *out = (struct child_end){0};
     if (pipe2(ends, O_CLOEXEC) != 0 || (pid = fork()) < 0)
