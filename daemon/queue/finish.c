@@ -164,24 +164,32 @@ static void finish_after(struct queue *q, const struct endings *all)
         queue_kick(q);
 }
 
-enum err queue_finish(struct queue *q, const struct queue_result *results, size_t n)
+static enum err finish_all(struct queue *q, const struct queue_result *results, struct endings *all)
 {
-    CLEANUP(endings_clear) struct endings all = {.n = n};
-    struct job job = {.run = finish_job, .data = &all};
+    struct job job = {.run = finish_job, .data = all};
     enum err e = ERR_OK;
 
-    if (n == 0)
-        return ERR_OK;
-    all.items = calloc(n, sizeof *all.items);
-    if (!all.items)
-        return err_note(ERR_NOMEM, "queue_finish", "out of memory");
-    for (size_t i = 0; !e && i < n; i++)
-        e = ending_prepare(q, &results[i], &all.items[i]);
+    for (size_t i = 0; !e && i < all->n; i++)
+        e = ending_prepare(q, &results[i], &all->items[i]);
     if (!e && failpoint("queue.finish.before"))
         e = err_note(ERR_IO, "queue.finish.before", "fail point");
     e = e ? e : job_run(q, &job);
     if (!e)
-        finish_after(q, &all);
+        finish_after(q, all);
+    return e;
+}
+
+enum err queue_finish(struct queue *q, const struct queue_result *results, size_t n)
+{
+    struct endings all = {.n = n};
+    enum err e;
+
+    if (n == 0)
+        return ERR_OK;
+    all.items = calloc(n, sizeof *all.items);
+    e = all.items ? finish_all(q, results, &all)
+                  : err_note(ERR_NOMEM, "queue_finish", "out of memory");
+    endings_clear(&all);
     return e;
 }
 

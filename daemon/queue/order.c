@@ -50,9 +50,11 @@ enum err queue_each(struct queue *q, bool with_addresses, queue_item_fn fn, void
 {
     struct row *rows = calloc(PAGE, sizeof *rows);
     int64_t after = 0;
-    enum err e = rows ? ERR_OK : err_note(ERR_NOMEM, "queue_each", "out of memory");
+    enum err e = ERR_OK;
     size_t n = PAGE;
 
+    if (!rows)
+        return err_note(ERR_NOMEM, "queue_each", "out of memory");
     while (!e && n == PAGE) {
         n = 0;
         e = page_read(q, after, rows, &n);

@@ -75,17 +75,17 @@ const char *queue_state_name(enum queue_state s);
 const char *queue_direction_name(enum queue_direction d);
 
 struct queue_item {
-    id_text id;
+    int64_t created_s;
+    int64_t next_attempt_s;
+    uint64_t size_bytes; /* of the message in clear of the seal */
+    unsigned attempts;
     enum queue_direction direction;
     enum queue_state state;
+    id_text id;
     id_text profile;
     char hop[256];
     address_text mail_from;
     address_text rcpt_to;
-    int64_t created_s;
-    int64_t next_attempt_s;
-    unsigned attempts;
-    uint64_t size_bytes;   /* of the message in clear of the seal */
     char last_result[160]; /* printable ASCII, sanitised, no addresses */
 };
 

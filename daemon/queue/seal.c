@@ -152,7 +152,7 @@ enum err details_seal(EVP_CIPHER_CTX *ctx, const struct entry_name *name, const 
         return err_note(ERR_BUG, "details_seal", "%zu bytes", len);
     if (RAND_bytes(nonce + 1, RANDOM_LEN) != 1)
         return err_note_openssl(ERR_IO, "RAND_bytes");
-    memcpy(plain, text, len);
+    memcpy(plain, text, len + 1);
     e = aead_seal(ctx, nonce, make_aad(name, PART_DETAILS, 0, true, aad),
                   (struct bytes){plain, sizeof plain}, sealed);
     if (e)

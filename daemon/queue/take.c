@@ -191,25 +191,31 @@ static enum err take_mark(struct queue *q, struct take *t, struct queue_item *it
     return ERR_OK;
 }
 
+static enum err take_open_and_mark(struct queue *q, struct take *t, struct queue_item *items_out,
+                                   size_t *n_out)
+{
+    size_t n_held = 0;
+    enum err later = take_open(q, t, &n_held);
+    enum err e = ERR_OK;
+
+    if (n_held < t->n)
+        e = take_mark(q, t, items_out, n_out);
+    return e || *n_out ? e : later;
+}
+
 static enum err take_hop(struct queue *q, int64_t now_s, const char *hop, size_t max,
                          struct queue_item *items_out, size_t *n_out)
 {
-    CLEANUP(take_clear) struct take t = {.now_s = now_s};
-    size_t n_held = 0;
-    enum err later;
+    struct take t = {.now_s = now_s};
     enum err e;
 
     t.rows = calloc(max, sizeof *t.rows);
     t.marked = calloc(max, sizeof *t.marked);
-    if (!t.rows || !t.marked)
-        return err_note(ERR_NOMEM, "queue_take", "out of memory");
-    e = take_rows(q, hop, max, &t);
-    if (e)
-        return e;
-    later = take_open(q, &t, &n_held);
-    if (n_held < t.n)
-        e = take_mark(q, &t, items_out, n_out);
-    return e || *n_out ? e : later;
+    e = t.rows && t.marked ? take_rows(q, hop, max, &t)
+                           : err_note(ERR_NOMEM, "queue_take", "out of memory");
+    e = e ? e : take_open_and_mark(q, &t, items_out, n_out);
+    take_clear(&t);
+    return e;
 }
 
 static enum err take_again(struct queue *q, int64_t now_s)

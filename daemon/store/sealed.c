@@ -38,7 +38,7 @@ enum err store_seal(struct store *s, const struct seal_place *place, const char 
         return err_note(ERR_FORMAT, "store_seal", "%zu bytes", len);
     if (RAND_bytes(head + 1, AEAD_NONCE_LEN) != 1)
         return err_note_openssl(ERR_IO, "RAND_bytes");
-    memcpy(padded, plain, len);
+    memcpy(padded, plain, len + 1);
     place_aad(place, &aad);
     e = buf_error(&aad);
     e = e ? e : aead_new(s->keys.data + AEAD_KEY_LEN, true, &ctx);

@@ -18,7 +18,7 @@ static enum err sender_key_read(struct store *s, int64_t correspondent, const ch
 {
     CLEANUP(sql_release) struct sql *db = sql_hold(s->read);
     CLEANUP(sql_reset) sqlite3_stmt *st = NULL;
-    CLEANUP(store_sender_key_clear) struct store_sender_key k = {0};
+    struct store_sender_key k = {0};
     enum err e = sql_query(db, &st,
                            "SELECT id, cert, blob, not_after_s FROM sender_key"
                            " WHERE correspondent = ? AND profile = ? AND id < ?"
@@ -33,12 +33,13 @@ static enum err sender_key_read(struct store *s, int64_t correspondent, const ch
     k.not_after_s = sqlite3_column_int64(st, 3);
     e = buf_error(&k.cert);
     e = e ? e : buf_error(&k.blob);
-    if (!e) {
-        *before = sqlite3_column_int64(st, 0);
-        *out = k;
-        k = (struct store_sender_key){0};
+    if (e) {
+        store_sender_key_clear(&k);
+        return e;
     }
-    return e;
+    *before = sqlite3_column_int64(st, 0);
+    *out = k;
+    return ERR_OK;
 }
 
 enum err store_sender_key_get(struct store *s, int64_t correspondent, const char *profile,

@@ -75,38 +75,44 @@ static enum err sql_prepared(struct sql *s, const char *text, sqlite3_stmt **out
     return ERR_OK;
 }
 
-static int sql_bind_one(sqlite3_stmt *st, int at, char type, va_list *args)
+/* an empty run of bytes is an empty blob, not NULL */
+static int sql_bind_bytes(sqlite3_stmt *st, int at, struct bytes b)
 {
-    if (type == 'i')
-        return sqlite3_bind_int64(st, at, va_arg(*args, int64_t));
-    if (type == 't')
-        return sqlite3_bind_text(st, at, va_arg(*args, const char *), -1, SQLITE_STATIC);
-    if (type == 'b') {
-        struct bytes b = va_arg(*args, struct bytes);
+    return b.len ? sqlite3_bind_blob64(st, at, b.data, b.len, SQLITE_STATIC)
+                 : sqlite3_bind_zeroblob(st, at, 0);
+}
 
-        /* an empty run of bytes is an empty blob, not NULL */
-        return b.len ? sqlite3_bind_blob64(st, at, b.data, b.len, SQLITE_STATIC)
-                     : sqlite3_bind_zeroblob(st, at, 0);
+static int sql_bind_list(sqlite3_stmt *st, const char *types, va_list args)
+{
+    int rc = SQLITE_OK;
+
+    for (int i = 0; rc == SQLITE_OK && types[i]; i++) {
+        if (types[i] == 'i')
+            rc = sqlite3_bind_int64(st, i + 1, va_arg(args, int64_t));
+        else if (types[i] == 't')
+            rc = sqlite3_bind_text(st, i + 1, va_arg(args, const char *), -1, SQLITE_STATIC);
+        else if (types[i] == 'b')
+            rc = sql_bind_bytes(st, i + 1, va_arg(args, struct bytes));
+        else
+            rc = SQLITE_MISUSE;
     }
-    return SQLITE_MISUSE;
+    return rc;
 }
 
 static enum err sql_query_list(struct sql *s, sqlite3_stmt **out, const char *text,
-                               const char *types, va_list *args)
+                               const char *types, va_list args)
 {
     sqlite3_stmt *st = NULL;
     enum err e = sql_prepared(s, text, &st);
+    int rc;
 
     if (e)
         return e;
-    for (int i = 0; types[i]; i++) {
-        int rc = sql_bind_one(st, i + 1, types[i], args);
-
-        if (rc != SQLITE_OK) {
-            e = sql_error(s, rc, "sqlite3_bind");
-            sql_reset(&st);
-            return e;
-        }
+    rc = sql_bind_list(st, types, args);
+    if (rc != SQLITE_OK) {
+        e = sql_error(s, rc, "sqlite3_bind");
+        sql_reset(&st);
+        return e;
     }
     *out = st;
     return ERR_OK;
@@ -118,7 +124,7 @@ enum err sql_query(struct sql *s, sqlite3_stmt **out, const char *text, const ch
     enum err e;
 
     va_start(args, types);
-    e = sql_query_list(s, out, text, types, &args);
+    e = sql_query_list(s, out, text, types, args);
     va_end(args);
     return e;
 }
@@ -148,7 +154,7 @@ enum err sql_run(struct sql *s, const char *text, const char *types, ...)
     enum err e;
 
     va_start(args, types);
-    e = sql_query_list(s, &st, text, types, &args);
+    e = sql_query_list(s, &st, text, types, args);
     va_end(args);
     while (!e)
         e = sql_step(s, st);
@@ -169,7 +175,7 @@ enum err sql_one(struct sql *s, int64_t *out, const char *text, const char *type
     enum err e;
 
     va_start(args, types);
-    e = sql_query_list(s, &st, text, types, &args);
+    e = sql_query_list(s, &st, text, types, args);
     va_end(args);
     e = e ? e : sql_step(s, st);
     if (!e)

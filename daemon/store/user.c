@@ -73,10 +73,18 @@ static enum err mailbox_check(struct store_user *u, const char *address)
     return e ? e : mailbox_push(u, folded);
 }
 
+static enum err user_add(struct store *s, const struct store_user *u)
+{
+    CLEANUP(sql_release) struct sql *db = sql_hold(s->write);
+    enum err e = sql_begin(db);
+
+    return e ? e : sql_end(db, user_insert(s, db, u));
+}
+
 enum err store_user_add(struct store *s, const char *name, const char *const *mailboxes,
                         size_t n_mailboxes, int64_t now_s, id_text user_out)
 {
-    CLEANUP(store_user_clear) struct store_user u = {.created_s = now_s};
+    struct store_user u = {.created_s = now_s};
     enum err e = ERR_OK;
 
     if (!form_is_name(name) || n_mailboxes == 0 || n_mailboxes > MAILBOXES_MAX)
@@ -86,13 +94,10 @@ enum err store_user_add(struct store *s, const char *name, const char *const *ma
         e = mailbox_check(&u, mailboxes[i]);
     e = e ? e : id_new(u.user);
     e = e ? e : store_keys(s);
-    if (e)
-        return e;
-    CLEANUP(sql_release) struct sql *db = sql_hold(s->write);
-    e = sql_begin(db);
-    e = e ? e : sql_end(db, user_insert(s, db, &u));
+    e = e ? e : user_add(s, &u);
     if (!e)
         memcpy(user_out, u.user, sizeof u.user);
+    store_user_clear(&u);
     return e;
 }
 

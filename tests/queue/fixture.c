@@ -108,6 +108,13 @@ enum err message_check(struct queue *q, unsigned n, size_t len)
                : ERR_BUG;
 }
 
+unsigned message_number(const struct queue_item *item)
+{
+    const char *at = strstr(item->rcpt_to, "-rcpt-");
+
+    return at ? (unsigned)strtoul(at + strlen("-rcpt-"), NULL, 10) : 0;
+}
+
 enum err take_one(struct queue *q, int64_t now_s, unsigned *n_out)
 {
     struct queue_item item;
@@ -116,7 +123,7 @@ enum err take_one(struct queue *q, int64_t now_s, unsigned *n_out)
     enum err e = queue_take(q, now_s, NULL, 0, 1, &item, &n, &due_in_s);
 
     if (!e)
-        (void)sscanf(item.rcpt_to, FIXTURE_MARKER "-rcpt-%u@", n_out);
+        *n_out = message_number(&item);
     return e;
 }
 

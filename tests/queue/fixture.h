@@ -22,6 +22,8 @@ enum err message_put(struct queue *q, unsigned n, size_t len, const char *hop, i
 /* message_check - read message n through. Errors: of the queue; ERR_BUG when a byte, an address or
  * the size is not what was written. */
 enum err message_check(struct queue *q, unsigned n, size_t len);
+/* message_number - which message an item is, by its address. */
+unsigned message_number(const struct queue_item *item);
 /* take_one - take a single entry at now_s and say its number. */
 enum err take_one(struct queue *q, int64_t now_s, unsigned *n_out);
 /* finish_one - one result. */

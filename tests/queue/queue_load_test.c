@@ -2,6 +2,7 @@
 /* queue_load_test.c - many sessions share a sync; many waiting entries cost neither memory nor a
  * slow start. */
 #include "daemon/base/clock.h"
+#include "daemon/base/fdio.h"
 #include "tests/queue/fixture.h"
 #include "tests/support/hsm_double.h"
 #include "tests/support/scratch.h"
@@ -14,7 +15,7 @@
 // clang-format on
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NOW       FIXTURE_NOW
@@ -126,14 +127,13 @@ static void runners_in_parallel_take_each_entry_once(void **state)
 
 static size_t resident_bytes(void)
 {
-    FILE *f = fopen("/proc/self/statm", "re");
-    unsigned long pages = 0;
-    unsigned long resident = 0;
+    CLEANUP(buf_clear) struct buf text = {0};
+    char *end;
 
-    assert_non_null(f);
-    assert_int_equal(fscanf(f, "%lu %lu", &pages, &resident), 2);
-    (void)fclose(f);
-    return (size_t)resident * 4096;
+    /* pages: total resident ... */
+    assert_int_equal(file_read("/proc/self/statm", 4096, &text), ERR_OK);
+    (void)strtoul(buf_str(&text), &end, 10);
+    return (size_t)strtoul(end, NULL, 10) * 4096;
 }
 
 static enum err count_item(void *ctx, const struct queue_item *item)

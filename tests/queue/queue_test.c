@@ -347,6 +347,23 @@ static void clock_jumps_neither_fail_nor_freeze_the_queue(void **state)
     assert_int_equal(state_of(1), QUEUE_READY);
 }
 
+static void an_entry_of_a_wrong_clock_lives_no_longer_than_others(void **state)
+{
+    static const int64_t made_s[] = {0, NOW + 400 * DAY};
+    unsigned n;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof made_s / sizeof made_s[0]; i++) {
+        assert_int_equal(message_put(queue, 1, 10, "", made_s[i]), ERR_OK);
+        assert_int_equal(take_one(queue, NOW, &n), ERR_OK);
+        assert_int_equal(finish_one(queue, 1, OUTCOME_RETRY, NOW + 5 * DAY - 60, ""), ERR_OK);
+        assert_int_equal(take_one(queue, NOW + 5 * DAY - 60, &n), ERR_OK);
+        assert_int_equal(finish_one(queue, 1, OUTCOME_RETRY, NOW + 5 * DAY, ""), ERR_OK);
+        assert_int_equal(state_of(1), QUEUE_FAILED);
+        assert_int_equal(order(1, ORDER_DROP, NOW), ERR_OK);
+    }
+}
+
 static void *commit_soon(void *arg)
 {
     struct timespec moment = {0, 100000000};
@@ -559,6 +576,7 @@ int main(void)
         CASE(entries_of_a_dead_process_wait_longer_each_time),
         CASE(a_lifetime_that_is_over_fails_the_entry_which_is_kept),
         CASE(clock_jumps_neither_fail_nor_freeze_the_queue),
+        CASE(an_entry_of_a_wrong_clock_lives_no_longer_than_others),
         CASE(a_commit_wakes_the_runner_even_when_it_comes_first),
         CASE(orders_change_what_they_may),
         CASE(listing_needs_the_key_service_for_addresses_only),
