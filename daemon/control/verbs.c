@@ -122,9 +122,11 @@ static enum err verb_profile_notify(void *ctx, const cJSON *request, cJSON *answ
     enum err e = need_profile(request, &profile);
 
     (void)answer;
-    if (!e && !v->profile_notify)
-        e = err_note(ERR_WRONG_STATE, "profile.notify", "this relay sends no notices");
-    return e ? e : v->profile_notify(v->flow, profile);
+    if (e)
+        return e;
+    if (!v->profile_notify)
+        return err_note(ERR_WRONG_STATE, "profile.notify", "this relay sends no notices");
+    return v->profile_notify(v->flow, profile);
 }
 
 static enum err verb_profile_forget(void *ctx, const cJSON *request, cJSON *answer)

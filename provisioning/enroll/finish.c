@@ -24,9 +24,9 @@ struct answer {
 };
 
 static const struct json_key answer_fields[] = {
-    {"format", JSON_STRING, offsetof(struct answer, format), true},
-    {"profile", JSON_STRING, offsetof(struct answer, profile), true},
-    {"certificate", JSON_STRING, offsetof(struct answer, certificate), true},
+    {"format", offsetof(struct answer, format), JSON_STRING, true},
+    {"profile", offsetof(struct answer, profile), JSON_STRING, true},
+    {"certificate", offsetof(struct answer, certificate), JSON_STRING, true},
 };
 #define N_ANSWER_FIELDS (sizeof answer_fields / sizeof *answer_fields)
 

@@ -27,8 +27,8 @@ enum json_type {
 /* One key of the object, and where its value goes. */
 struct json_key {
     const char *name;
-    enum json_type type;
     size_t offset; /* in the target: offsetof() */
+    enum json_type type;
     bool required;
 };
 

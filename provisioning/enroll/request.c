@@ -21,7 +21,7 @@
 
 #define FIELD(name, type, required)                                                                \
     {                                                                                              \
-#name, type, offsetof(struct request, name), required                                      \
+#name, offsetof(struct request, name), type, required                                      \
     }
 static const struct json_key fields[] = {
     FIELD(format, JSON_STRING, true),      FIELD(profile, JSON_STRING, true),
@@ -56,7 +56,7 @@ static bool is_country(const char *s)
 
 static bool is_among(const char *s, const char *const *words)
 {
-    for (; *words; words++)
+    for (; s && *words; words++)
         if (strcmp(s, *words) == 0)
             return true;
     return false;
@@ -74,7 +74,7 @@ static bool is_policy_oid(const char *s)
 
 static enum err check_subjects(const struct request *r)
 {
-    if (strcmp(r->format, REQUEST_FORMAT) != 0)
+    if (!r->format || strcmp(r->format, REQUEST_FORMAT) != 0)
         return wrong("format", "not a \"" REQUEST_FORMAT "\" file; is the tool up to date?");
     if (!id_is_valid(r->profile))
         return wrong("profile", "not a profile id");

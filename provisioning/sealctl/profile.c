@@ -75,7 +75,7 @@ static enum err plan_names(struct session *s, const char *user, struct plan *p)
     if (!e)
         e = list_strings(cJSON_GetObjectItemCaseSensitive(p->user, "mailboxes"), p->addresses,
                          &p->new.n_addresses, "mailboxes");
-    if (!e && s->n_domains == 0) {
+    if (!e && s->domains.n == 0) {
         e = relay_call(s, "status", cJSON_CreateObject(), &p->status);
         if (!e)
             e = list_strings(cJSON_GetObjectItemCaseSensitive(p->status, "domains"), p->domains,
@@ -86,13 +86,13 @@ static enum err plan_names(struct session *s, const char *user, struct plan *p)
     p->new.user = text_of(p->user, "user");
     p->new.addresses = p->addresses;
     p->new.domains = p->domains;
-    if (s->n_own_addresses) {
-        p->new.addresses = s->own_addresses;
-        p->new.n_addresses = s->n_own_addresses;
+    if (s->own_addresses.n) {
+        p->new.addresses = s->own_addresses.items;
+        p->new.n_addresses = s->own_addresses.n;
     }
-    if (s->n_domains) {
-        p->new.domains = s->domains;
-        p->new.n_domains = s->n_domains;
+    if (s->domains.n) {
+        p->new.domains = s->domains.items;
+        p->new.n_domains = s->domains.n;
     }
     return ERR_OK;
 }

@@ -13,39 +13,63 @@
 
 enum { EXIT_OK = 0, EXIT_REFUSED = 1, EXIT_WRONG_USE = 2 };
 
-/* Which commands an option goes with; 0: all. Listed in the usage in this order. */
-static const struct option_help {
+/* What an option leaves in the session. */
+enum value_kind { VALUE_NONE, VALUE_FLAG, VALUE_TEXT, VALUE_NAMES };
+
+/* The options, in the order of the usage. */
+static const struct option_row {
     const char *name;
     const char *arg;
-    unsigned mask;
+    unsigned mask; /* of the commands it goes with; 0: all */
+    enum value_kind kind;
+    size_t offset; /* in struct session */
     const char *help;
 } options[] = {
-    {"config", "FILE", 0, "default " SEALCTL_CONFIG_DEFAULT},
-    {"hsm-socket", "PATH", 0, "the key service's admin socket"},
-    {"relay-socket", "PATH", 0, "the relay's control socket"},
-    {"json", NULL, 0, "answers as JSON"},
-    {"help", NULL, 0, "this"},
-    {"version", NULL, 0, NULL},
-    {"yes", NULL, OPT_YES, "do not ask"},
-    {"domain", "DOMAIN", OPT_DOMAIN, "a relay domain it may use; repeat; default: all"},
-    {"address", "ADDRESS", OPT_PROFILE, "instead of the user's mailboxes; repeat"},
-    {"key", "TYPE", OPT_PROFILE, "user's: rsa-2048 (default), rsa-3072, p-256"},
-    {"sender-key", "TYPE", OPT_PROFILE, "correspondents': default as the user's"},
-    {"ca-key", "TYPE", OPT_PROFILE, "p-384 (default), rsa-3072"},
-    {"country", "CC", OPT_PROFILE, "in the CA names; default: key service's"},
-    {"organisation", "NAME", OPT_PROFILE, "the same"},
-    {"root-days", "N", OPT_PROFILE, "default 5475"},
-    {"intermediate-days", "N", OPT_PROFILE, "default 3640"},
-    {"user-days", "N", OPT_PROFILE, "365 or 730 (default)"},
-    {"request", "FILE", OPT_REQUEST, "a request signed by an enrolled key"},
-    {"mailbox", "ADDRESS", OPT_MAILBOX, "which of the user's; needed if several"},
-    {"user", "USER", OPT_USER, "only this user's"},
-    {"state", "STATE", OPT_STATE, "ready, active, held or failed"},
-    {"addresses", NULL, OPT_ADDRESSES, "open sender and recipient"},
-    {"all", NULL, OPT_ALL, "every entry that is not being delivered"},
-    {"no-wait", NULL, OPT_DRAIN, "start draining and return"},
-    {"status", NULL, OPT_DRAIN, "how far it is"},
-    {"stop", NULL, OPT_DRAIN, "accept mail again"},
+    {"config", "FILE", 0, VALUE_TEXT, offsetof(struct session, config),
+     "default " SEALCTL_CONFIG_DEFAULT},
+    {"hsm-socket", "PATH", 0, VALUE_TEXT, offsetof(struct session, hsm_socket),
+     "the key service's admin socket"},
+    {"relay-socket", "PATH", 0, VALUE_TEXT, offsetof(struct session, relay_socket),
+     "the relay's control socket"},
+    {"json", NULL, 0, VALUE_FLAG, offsetof(struct session, json), "answers as JSON"},
+    {"help", NULL, 0, VALUE_NONE, 0, "this"},
+    {"version", NULL, 0, VALUE_NONE, 0, NULL},
+    {"yes", NULL, OPT_YES, VALUE_FLAG, offsetof(struct session, yes), "do not ask"},
+    {"domain", "DOMAIN", OPT_DOMAIN, VALUE_NAMES, offsetof(struct session, domains),
+     "a relay domain it may use; repeat; default: all"},
+    {"address", "ADDRESS", OPT_PROFILE, VALUE_NAMES, offsetof(struct session, own_addresses),
+     "instead of the user's mailboxes; repeat"},
+    {"key", "TYPE", OPT_PROFILE, VALUE_TEXT, offsetof(struct session, key),
+     "user's: rsa-2048 (default), rsa-3072, p-256"},
+    {"sender-key", "TYPE", OPT_PROFILE, VALUE_TEXT, offsetof(struct session, sender_key),
+     "correspondents': default as the user's"},
+    {"ca-key", "TYPE", OPT_PROFILE, VALUE_TEXT, offsetof(struct session, ca_key),
+     "p-384 (default), rsa-3072"},
+    {"country", "CC", OPT_PROFILE, VALUE_TEXT, offsetof(struct session, country),
+     "in the CA names; default: key service's"},
+    {"organisation", "NAME", OPT_PROFILE, VALUE_TEXT, offsetof(struct session, organisation),
+     "the same"},
+    {"root-days", "N", OPT_PROFILE, VALUE_TEXT, offsetof(struct session, root_days),
+     "default 5475"},
+    {"intermediate-days", "N", OPT_PROFILE, VALUE_TEXT, offsetof(struct session, intermediate_days),
+     "default 3640"},
+    {"user-days", "N", OPT_PROFILE, VALUE_TEXT, offsetof(struct session, user_days),
+     "365 or 730 (default)"},
+    {"request", "FILE", OPT_REQUEST, VALUE_TEXT, offsetof(struct session, request),
+     "a request signed by an enrolled key"},
+    {"mailbox", "ADDRESS", OPT_MAILBOX, VALUE_TEXT, offsetof(struct session, mailbox),
+     "which of the user's; needed if several"},
+    {"user", "USER", OPT_USER, VALUE_TEXT, offsetof(struct session, user), "only this user's"},
+    {"state", "STATE", OPT_STATE, VALUE_TEXT, offsetof(struct session, state),
+     "ready, active, held or failed"},
+    {"addresses", NULL, OPT_ADDRESSES, VALUE_FLAG, offsetof(struct session, addresses),
+     "open sender and recipient"},
+    {"all", NULL, OPT_ALL, VALUE_FLAG, offsetof(struct session, all),
+     "every entry that is not being delivered"},
+    {"no-wait", NULL, OPT_DRAIN, VALUE_FLAG, offsetof(struct session, no_wait),
+     "start draining and return"},
+    {"status", NULL, OPT_DRAIN, VALUE_FLAG, offsetof(struct session, status), "how far it is"},
+    {"stop", NULL, OPT_DRAIN, VALUE_FLAG, offsetof(struct session, stop), "accept mail again"},
 };
 #define N_OPTIONS (sizeof options / sizeof *options)
 
@@ -60,7 +84,7 @@ static void print_command(FILE *to, const struct command *c)
     (void)fprintf(to, "  %-32s %s\n", buf_str(&left), c->help);
 }
 
-static void print_option(FILE *to, const struct option_help *o)
+static void print_option(FILE *to, const struct option_row *o)
 {
     CLEANUP(buf_clear) struct buf left = {0};
 
@@ -101,75 +125,31 @@ static bool is_group(const char *word)
 
 /* ---- the command line ---- */
 
-static enum err add_name(const char **names, size_t *n, const char *value, const char *option)
+static enum err add_name(struct names *names, const char *value, const char *option)
 {
-    if (*n == SESSION_NAMES_MAX)
+    if (names->n == SESSION_NAMES_MAX)
         return err_note(ERR_USAGE, option, "given more than 16 times");
-    names[(*n)++] = value;
+    names->items[names->n++] = value;
     return ERR_OK;
 }
 
-/* Where an option's value goes; NULL: it is not one with a single value. */
-static const char **value_of(struct session *s, const char *name)
+static enum err take_option(struct session *s, const struct option_row *o, const char *value)
 {
-    const struct {
-        const char *name;
-        const char **value;
-    } values[] = {
-        {"config", &s->config},
-        {"hsm-socket", &s->hsm_socket},
-        {"relay-socket", &s->relay_socket},
-        {"key", &s->key},
-        {"sender-key", &s->sender_key},
-        {"ca-key", &s->ca_key},
-        {"country", &s->country},
-        {"organisation", &s->organisation},
-        {"root-days", &s->root_days},
-        {"intermediate-days", &s->intermediate_days},
-        {"user-days", &s->user_days},
-        {"request", &s->request},
-        {"mailbox", &s->mailbox},
-        {"user", &s->user},
-        {"state", &s->state},
-    };
+    void *at = (char *)s + o->offset;
 
-    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
-        if (strcmp(name, values[i].name) == 0)
-            return values[i].value;
-    return NULL;
-}
-
-static bool *flag_of(struct session *s, const char *name)
-{
-    const struct {
-        const char *name;
-        bool *flag;
-    } flags[] = {
-        {"json", &s->json}, {"yes", &s->yes},         {"addresses", &s->addresses},
-        {"all", &s->all},   {"no-wait", &s->no_wait}, {"status", &s->status},
-        {"stop", &s->stop},
-    };
-
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-        if (strcmp(name, flags[i].name) == 0)
-            return flags[i].flag;
-    return NULL;
-}
-
-static enum err take_option(struct session *s, const struct option_help *o, const char *value)
-{
-    const char **text = value_of(s, o->name);
-    bool *flag = flag_of(s, o->name);
-
-    if (text)
-        *text = value;
-    else if (flag)
-        *flag = true;
-    else if (strcmp(o->name, "domain") == 0)
-        return add_name(s->domains, &s->n_domains, value, "--domain");
-    else if (strcmp(o->name, "address") == 0)
-        return add_name(s->own_addresses, &s->n_own_addresses, value, "--address");
-    return ERR_OK;
+    switch (o->kind) {
+    case VALUE_NONE:
+        return ERR_OK;
+    case VALUE_FLAG:
+        *(bool *)at = true;
+        return ERR_OK;
+    case VALUE_TEXT:
+        *(const char **)at = value;
+        return ERR_OK;
+    case VALUE_NAMES:
+        return add_name(at, value, o->name);
+    }
+    return ERR_BUG;
 }
 
 /* What was asked for besides the session's own values. */

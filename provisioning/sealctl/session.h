@@ -12,6 +12,12 @@
 #define SEALCTL_CONFIG_DEFAULT "/etc/sealrelay/sealctl.conf"
 #define SESSION_NAMES_MAX      16
 
+/* What an option said that may be repeated. */
+struct names {
+    const char *items[SESSION_NAMES_MAX];
+    size_t n;
+};
+
 /* Strings borrowed from the command line; NULL, 0 or false: not given. */
 struct session {
     const char *config;
@@ -24,10 +30,8 @@ struct session {
     bool no_wait;   /* drain */
     bool status;
     bool stop;
-    const char *domains[SESSION_NAMES_MAX];
-    size_t n_domains;
-    const char *own_addresses[SESSION_NAMES_MAX]; /* profile add: instead of the user's mailboxes */
-    size_t n_own_addresses;
+    struct names domains;
+    struct names own_addresses; /* profile add: instead of the user's mailboxes */
     const char *country;
     const char *organisation;
     const char *key;

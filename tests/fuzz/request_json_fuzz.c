@@ -17,7 +17,7 @@ struct text {
 /* A string that was read can be written, and reads back the same. */
 static void check_round_trip(const char *s)
 {
-    static const struct json_key key = {"text", JSON_STRING, offsetof(struct text, text), true};
+    static const struct json_key key = {"text", offsetof(struct text, text), JSON_STRING, true};
     CLEANUP(buf_clear) struct buf json = {0};
     struct text back = {0};
 
@@ -32,7 +32,7 @@ static void check_round_trip(const char *s)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const struct json_key keys[] = {
-        {"text", JSON_STRING, offsetof(struct text, text), true}};
+        {"text", offsetof(struct text, text), JSON_STRING, true}};
     CLEANUP(request_clear) struct request r = {0};
     struct text t = {0};
 

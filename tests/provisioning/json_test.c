@@ -16,9 +16,9 @@ struct target {
 };
 
 static const struct json_key keys[] = {
-    {"text", JSON_STRING, offsetof(struct target, text), true},
-    {"number", JSON_NUMBER, offsetof(struct target, number), false},
-    {"list", JSON_LIST, offsetof(struct target, list), false},
+    {"text", offsetof(struct target, text), JSON_STRING, true},
+    {"number", offsetof(struct target, number), JSON_NUMBER, false},
+    {"list", offsetof(struct target, list), JSON_LIST, false},
 };
 
 static enum err read_text(const char *json, struct target *out)

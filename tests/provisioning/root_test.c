@@ -78,11 +78,11 @@ static size_t hits_in_memory(void)
     assert_non_null(maps);
     assert_true(mem >= 0);
     while (fgets(line, sizeof line, maps)) {
-        unsigned long from;
-        unsigned long to;
-        char mode[5];
+        char *rest = line;
+        unsigned long from = strtoul(line, &rest, 16);
+        unsigned long to = *rest == '-' ? strtoul(rest + 1, &rest, 16) : 0;
 
-        if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) != 3 || mode[1] != 'w')
+        if (to <= from || strlen(rest) < 3 || rest[2] != 'w')
             continue;
         if (to - from > (1ul << 28))
             continue; /* the sanitizer's shadow, not memory */
