@@ -24,10 +24,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define HELD_MAX 16384 /* bytes; one TLS record */
+
 static struct {
     struct line_options options;
-    struct wire *wire; /* NULL: not armed */
-    int fd;            /* -1: not connected */
+    struct wire *wire;      /* NULL: not armed */
+    int fd;                 /* -1: not connected */
+    uint8_t held[HELD_MAX]; /* content that libesmtp has written and the kernel has not seen yet */
+    size_t n_held;
 } line = {.fd = -1};
 
 void line_arm(const struct line_options *options, struct wire *wire)
@@ -143,6 +147,7 @@ int line_connect(int fd, const struct sockaddr *address, socklen_t len)
     if (next(fd, address, len) != 0 && (errno != EINPROGRESS || connect_wait(fd) != 0))
         return -1;
     line.fd = fd;
+    line.n_held = 0;
     return 0;
 }
 
@@ -199,8 +204,10 @@ static enum job_stage stage_now(void)
 /* When a write cannot go on, libesmtp drops what is in its buffer, clears errno and continues
  * with the next part of the message: the peer gets a message with a hole and a correct final dot,
  * and answers 250. So a write waits here until it is whole, and a stall ends the connection. */
-static bool write_whole(__typeof__(line_write) *next, const uint8_t *data, size_t len)
+static bool clear_whole(const uint8_t *data, size_t len)
 {
+    NEXT(line_write, "write");
+
     while (len) {
         ssize_t put = next(line.fd, data, len);
 
@@ -221,26 +228,77 @@ static bool write_whole(__typeof__(line_write) *next, const uint8_t *data, size_
     return true;
 }
 
+/* The same in TLS. Once the connection is shut down the true SSL_write fails by itself, and its
+ * error is what libesmtp asks OpenSSL for. */
+static bool tls_whole(SSL *ssl, const uint8_t *data, size_t len)
+{
+    NEXT(line_ssl_write, "SSL_write");
+    int put;
+
+    while ((put = next(ssl, data, (int)len)) <= 0) {
+        int why = SSL_get_error(ssl, put);
+
+        if (line.wire->fault || (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE)) {
+            line_cut(FAULT_DROPPED);
+            return false;
+        }
+        (void)wait_progress(why == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT);
+    }
+    return true; /* partial writes are not enabled */
+}
+
+static bool send_whole(SSL *ssl, const uint8_t *data, size_t len)
+{
+    if (len == 0)
+        return true;
+    return ssl ? tls_whole(ssl, data, len) : clear_whole(data, len);
+}
+
+static bool flush(SSL *ssl)
+{
+    size_t len = line.n_held;
+
+    line.n_held = 0;
+    return send_whole(ssl, line.held, len);
+}
+
+/* libesmtp writes content in pieces of 1,024 bytes, each a packet without Nagle's algorithm, each a
+ * record in TLS. Until the end of the content nobody waits for an answer, so pieces are gathered.
+ */
+static bool send_line(SSL *ssl, const void *data, size_t len)
+{
+    enum job_stage before = stage_now();
+
+    if (!wire_sending(line.wire, (struct bytes){data, len})) {
+        line_cut(line.wire->fault);
+        return false;
+    }
+    if (len > HELD_MAX - line.n_held && !flush(ssl))
+        return false;
+    if (len > HELD_MAX) {
+        if (!send_whole(ssl, data, len))
+            return false;
+    } else {
+        memcpy(line.held + line.n_held, data, len);
+        line.n_held += len;
+    }
+    if (line.wire->phase == PHASE_COMMAND && !flush(ssl))
+        return false;
+    passed_dot(before);
+    errno = 0; /* libesmtp asks it behind a BDAT chunk; an EAGAIN that was waited for is none */
+    return true;
+}
+
 ssize_t line_write(int fd, const void *data, size_t len)
 {
     NEXT(line_write, "write");
-    enum job_stage before;
 
     if (!is_line(fd) || line.wire->in_tls)
         return next(fd, data, len);
-    before = stage_now();
-    if (!wire_sending(line.wire, (struct bytes){data, len})) {
-        line_cut(line.wire->fault);
-        errno = EPIPE;
-        return -1;
-    }
-    if (!write_whole(next, data, len)) {
-        errno = EPIPE;
-        return -1;
-    }
-    passed_dot(before);
-    errno = 0; /* libesmtp asks it behind a BDAT chunk; an EAGAIN that was waited for is none */
-    return (ssize_t)len;
+    if (send_line(NULL, data, len))
+        return (ssize_t)len;
+    errno = EPIPE;
+    return -1;
 }
 
 /* ---- in TLS ---- */
@@ -298,29 +356,11 @@ int line_ssl_read(SSL *ssl, void *data, int len)
     return (int)received(data, (size_t)got);
 }
 
-/* As in clear: whole, or the connection is dead. Once it is shut down the true SSL_write fails by
- * itself, and its error is what libesmtp asks OpenSSL for. */
 int line_ssl_write(SSL *ssl, const void *data, int len)
 {
     NEXT(line_ssl_write, "SSL_write");
-    enum job_stage before;
-    int put;
 
-    if (!line.wire)
-        return next(ssl, data, len);
-    before = stage_now();
-    if (!wire_sending(line.wire, (struct bytes){data, (size_t)len}))
-        line_cut(line.wire->fault);
-    while ((put = next(ssl, data, len)) <= 0) {
-        int why = SSL_get_error(ssl, put);
-
-        if (line.wire->fault || (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE)) {
-            line_cut(FAULT_DROPPED);
-            return put;
-        }
-        (void)wait_progress(why == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT);
-    }
-    passed_dot(before);
-    errno = 0;
-    return put;
+    if (line.wire && send_line(ssl, data, (size_t)len))
+        return len;
+    return next(ssl, data, len); /* not ours, or dead: then this fails with an error to show */
 }

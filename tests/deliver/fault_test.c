@@ -21,6 +21,7 @@
 
 static char deliver_socket[256];
 static char ca_path[256];
+static pid_t deliver_pid;
 
 struct expectation {
     const char *name; /* a sentence */
@@ -28,15 +29,15 @@ struct expectation {
     size_t n;
     const char *outcomes; /* one letter a message: d(one), r(etry), f(ailed) */
     size_t size;
-    int accepted;            /* by the next hop, at least once each; -1: not looked at */
+    long accepted;           /* by the next hop, at least once each; -1: not looked at */
     const char *certificate; /* of the next hop; NULL: no TLS */
     const char *host;        /* NULL: 127.0.0.1 */
-    bool late;               /* fails when the envelope has left already, in TLS */
+    long late;               /* fails when the envelope has left already, in TLS */
 };
 
-#define CLEAR            NULL, NULL, false
-#define TLS(cert, host)  cert, host, false
-#define LATE(cert, host) cert, host, true
+#define CLEAR            NULL, NULL, 0
+#define TLS(cert, host)  cert, host, 0
+#define LATE(cert, host) cert, host, 1
 
 static void content_make(struct buf *out, size_t size, size_t number)
 {
@@ -129,7 +130,7 @@ static void row_check(const struct expectation *x, const struct row *row, struct
 {
     for (size_t i = 0; i < x->n; i++)
         check_entry(q, &row->server, x, row->first + i, i);
-    if (x->accepted >= 0 && (int)report_count(&row->server, "accepted") != x->accepted)
+    if (x->accepted >= 0 && (long)report_count(&row->server, "accepted") != x->accepted)
         fail_msg("%s: next hop accepted %zu", x->scenario, report_count(&row->server, "accepted"));
     if (x->certificate && x->outcomes[0] == 'r' && !x->late &&
         report_count(&row->server, "command MAIL") != 0)
@@ -427,9 +428,19 @@ static int start(void **state)
     (void)state;
     certificates_make();
     (void)snprintf(ca_path, sizeof ca_path, "%s", fixture_path("ca.pem"));
-    return deliver_start("transfer_timeout_s = 1\ncommand_timeout_s = 2\nfinal_timeout_s = 2\n"
-                         "connect_timeout_s = 2\n",
-                         NULL, deliver_socket) <= 0;
+    deliver_pid =
+        deliver_start("transfer_timeout_s = 1\ncommand_timeout_s = 2\nfinal_timeout_s = 2\n"
+                      "connect_timeout_s = 2\n",
+                      NULL, deliver_socket);
+    return deliver_pid <= 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    process_end(deliver_pid);
+    fixture_end();
+    return 0;
 }
 
 int main(void)
@@ -449,5 +460,5 @@ int main(void)
         cmocka_unit_test(addresses_that_would_be_commands_never_leave),
     };
 
-    return cmocka_run_group_tests(tests, start, NULL);
+    return cmocka_run_group_tests(tests, start, end);
 }

@@ -73,6 +73,15 @@ void fixture_end(void)
     dir_path[0] = '\0';
 }
 
+static void environment_set(const char *pair)
+{
+    char name[64];
+    const char *equals = strchr(pair, '=');
+
+    (void)snprintf(name, sizeof name, "%.*s", (int)(equals - pair), pair);
+    (void)setenv(name, equals + 1, 1);
+}
+
 /* log: NULL to share our stderr. */
 static pid_t spawn(const char *const *argv, const char *environment, const char *log)
 {
@@ -80,7 +89,8 @@ static pid_t spawn(const char *const *argv, const char *environment, const char 
     pid_t pid;
 
     for (size_t i = 0; argv[i] && i + 1 < ARGS_MAX; i++)
-        copy[i] = strdup(argv[i]);
+        if (!(copy[i] = strdup(argv[i])))
+            die("strdup");
     pid = fork();
     if (pid < 0)
         die("fork");
@@ -90,8 +100,8 @@ static pid_t spawn(const char *const *argv, const char *environment, const char 
         if (fd >= 0)
             (void)dup2(fd, STDERR_FILENO);
         if (environment)
-            (void)putenv(strdup(environment));
-        (void)execv(copy[0], copy);
+            environment_set(environment);
+        (void)execv(argv[0], copy);
         _exit(127);
     }
     for (size_t i = 0; copy[i]; i++)

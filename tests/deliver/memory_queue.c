@@ -81,6 +81,14 @@ struct memory_entry memory_queue_entry(struct queue *q, size_t index)
     return copy;
 }
 
+void memory_queue_break(struct queue *q, size_t index, enum err open, enum err read)
+{
+    (void)pthread_mutex_lock(&q->lock);
+    q->entries[index].body_error = open;
+    q->entries[index].read_error = read;
+    (void)pthread_mutex_unlock(&q->lock);
+}
+
 size_t memory_queue_count(struct queue *q)
 {
     return q->n;
@@ -199,6 +207,8 @@ enum err queue_body_read(struct queue_body *b, uint8_t *data, size_t max, size_t
     struct buf *content = &b->entry->content;
     size_t left = content->len - b->at;
 
+    if (b->at && b->entry->read_error == ERR_TAMPERED)
+        b->entry->item.state = QUEUE_HELD;
     if (b->at && b->entry->read_error)
         return err_note(b->entry->read_error, "queue_body_read", "as told");
     if (max > left)

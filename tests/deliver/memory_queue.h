@@ -29,6 +29,9 @@ size_t memory_queue_add(struct queue *q, const char *hop, const char *mail_from,
                         const char *rcpt_to, struct bytes content);
 /* memory_queue_entry - a copy of the present state; its content is borrowed. */
 struct memory_entry memory_queue_entry(struct queue *q, size_t index);
+/* memory_queue_break - let the entry's content fail to open, or to be read behind its first bytes.
+ */
+void memory_queue_break(struct queue *q, size_t index, enum err open, enum err read);
 size_t memory_queue_count(struct queue *q);
 /* memory_queue_wait - until every entry has a result (or is done, with offer_again), at most
  * timeout_ms. */
