@@ -56,9 +56,9 @@ static int key_adopt(struct provided_key *key, const OSSL_PARAM *param)
     size_t len = 0;
     struct provided_key *made;
 
-    if (!OSSL_PARAM_get_octet_string_ptr(param, &address, &len) || len != sizeof(made))
+    if (!OSSL_PARAM_get_octet_string_ptr(param, &address, &len) || len != sizeof(void *))
         return 0;
-    memcpy(&made, address, sizeof made);
+    memcpy(&made, address, sizeof(void *));
     if (strcmp(made->type, key->type) != 0 || key->public)
         return 0;
     key->public = made->public;

@@ -112,7 +112,7 @@ enum err provider_key(struct hsm *h, const struct hsm_key_ref *key, X509 *cert, 
     const char *type = type_of(cert);
     CLEANUP(made_free) struct provided_key *made = NULL;
     OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_octet_string(PROVIDER_PARAM_KEY, &made, sizeof made),
+        OSSL_PARAM_construct_octet_string(PROVIDER_PARAM_KEY, &made, sizeof(void *)),
         OSSL_PARAM_construct_end()};
     EVP_PKEY_CTX *context;
     enum err e;

@@ -235,7 +235,7 @@ enum err token_spool_rotate(struct token *t, int64_t now_s)
 
 static enum err spool_destroy(struct call *c, uint32_t oldest)
 {
-    struct data_name newest, one;
+    struct data_name newest = {0}, one = {0};
     key_label *labels;
     size_t n;
     enum err e = data_name_find(&c->token->keyring, NAME_SPOOL, 0, &newest);

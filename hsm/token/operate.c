@@ -259,6 +259,8 @@ enum err operate(struct call *c, CK_OBJECT_HANDLE key, const struct operation *o
     bool rsa = op->mechanism == HSM_SIGN_PKCS1 || op->mechanism == HSM_DECRYPT_PKCS1 ||
                op->mechanism == HSM_DECRYPT_OAEP;
 
+    if (!op->input.data)
+        return refuse("no input");
     if (rsa != is_rsa(op->type))
         return refuse("mechanism does not fit the key");
     switch (op->mechanism) {

@@ -49,13 +49,14 @@ static enum err wrap_mechanism(CK_MECHANISM_TYPE type, uint8_t iv[CBC_IV_LEN], C
 }
 
 static enum err blob_make(struct call *c, CK_OBJECT_HANDLE kek, const struct pool_key *key,
-                          struct blob *blob, struct buf *out)
+                          const struct blob *about, struct buf *out)
 {
     CLEANUP(buf_wipe) struct buf wrapped = {0};
+    struct blob blob = *about;
     uint8_t iv[CBC_IV_LEN];
     unsigned char *spki = NULL;
     CK_MECHANISM mechanism;
-    enum err e = wrap_mechanism(blob->mechanism, iv, &mechanism);
+    enum err e = wrap_mechanism(about->mechanism, iv, &mechanism);
     int spki_len;
     CK_RV rv;
 
@@ -67,10 +68,10 @@ static enum err blob_make(struct call *c, CK_OBJECT_HANDLE kek, const struct poo
     spki_len = i2d_PUBKEY(key->public, &spki);
     if (spki_len <= 0)
         return err_note_openssl(ERR_NOMEM, "i2d_PUBKEY");
-    blob->spki = (struct bytes){spki, (size_t)spki_len};
-    blob->iv = (struct bytes){iv, mechanism.ulParameterLen};
-    blob->wrapped = buf_bytes(&wrapped);
-    e = blob_write(c, blob, out);
+    blob.spki = (struct bytes){spki, (size_t)spki_len};
+    blob.iv = (struct bytes){iv, mechanism.ulParameterLen};
+    blob.wrapped = buf_bytes(&wrapped);
+    e = blob_write(c, &blob, out);
     OPENSSL_free(spki);
     return e;
 }
@@ -227,12 +228,12 @@ static enum err sender_use(struct call *c, const struct hsm_key_ref *key, struct
                            struct buf *out)
 {
     struct cache_gone gone = {0};
-    struct cache_entry *entry;
-    struct blob blob;
+    struct cache_entry *entry = NULL;
+    struct blob blob = {0};
     enum err e = entry_get(c, key, &blob, &entry);
 
-    if (e)
-        return e;
+    if (e || !entry)
+        return e ? e : ERR_BUG;
     op->type = blob.type;
     e = operate(c, entry->handle, op, out);
     cache_release(&c->token->cache, entry, &gone);

@@ -8,19 +8,19 @@
 
 #define YES(type)                                                                                  \
     {                                                                                              \
-        type, ATTR_BOOL, CK_TRUE, false                                                            \
+        type, CK_TRUE, ATTR_BOOL, false                                                            \
     }
 #define NO(type)                                                                                   \
     {                                                                                              \
-        type, ATTR_BOOL, CK_FALSE, false                                                           \
+        type, CK_FALSE, ATTR_BOOL, false                                                           \
     }
 #define MAYBE(type)                                                                                \
     {                                                                                              \
-        type, ATTR_BOOL, CK_FALSE, true                                                            \
+        type, CK_FALSE, ATTR_BOOL, true                                                            \
     }
 #define IS(type, v)                                                                                \
     {                                                                                              \
-        type, ATTR_ULONG, v, false                                                                 \
+        type, v, ATTR_ULONG, false                                                                 \
     }
 
 #define TABLE(table, text, object_class, table_rows, kek)                                          \
@@ -127,7 +127,7 @@ enum err template_make(struct template *t, const struct key_table *table,
 {
     /* RSA public exponent 65537, big-endian. */
     static const uint8_t exponent[] = {0x01, 0x00, 0x01};
-    bool key_has_rows_only_required = !with_optional && !table->unwrap_template;
+    bool allowed_too = with_optional || table->unwrap_template;
 
     *t = (struct template){0};
     for (size_t i = 0; i < table->n_rows; i++) {
@@ -149,7 +149,7 @@ enum err template_make(struct template *t, const struct key_table *table,
     }
     if (more->value_len)
         attr_put(t, CKA_VALUE_LEN, &more->value_len, sizeof more->value_len);
-    if (!key_has_rows_only_required)
+    if (allowed_too)
         allowed_put(t, more);
     if (table->unwrap_template)
         attr_put(t, CKA_UNWRAP_TEMPLATE, unwrap_attrs, sizeof unwrap_attrs);

@@ -16,8 +16,8 @@ enum attr_kind { ATTR_BOOL, ATTR_ULONG };
 
 struct attr_row {
     CK_ATTRIBUTE_TYPE type;
-    enum attr_kind kind;
     CK_ULONG value;
+    enum attr_kind kind;
     bool optional; /* left out where the token does not know it; token_report then says so */
 };
 
