@@ -24,7 +24,8 @@ enum err hsm_token_unlock(struct hsm *h);
  * loss would mean; JSON object. */
 enum err hsm_token_report(struct hsm *h, struct buf *json_out);
 /* hsm_status - what the service is doing; JSON object, answered also while the token is away:
- *   token "ready" or an error's name, note, uptime_s, connections, requests, refused, malformed,
+ *   token "ready" or an error's name, note, seen_ms (since the token last answered; -1: never),
+ *   uptime_s, connections, requests, refused, malformed,
  *   invalid, failed, peers_refused, oldest_call_ms. */
 enum err hsm_status(struct hsm *h, struct buf *json_out);
 

@@ -25,12 +25,11 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#define CONFIG_DEFAULT    "/etc/sealrelay/sealhsmd.conf"
-#define EXIT_CONFIG       78     /* EX_CONFIG of sysexits.h */
-#define STOP_MS           8000   /* for calls to end after SIGTERM */
-#define TOKEN_DEADLINE_MS 20000  /* a token silent for longer hangs */
-#define CALL_DEADLINE_MS  180000 /* as above, for a call that makes keys in slow hardware */
-#define WATCH_EVERY_MS    1000
+#define CONFIG_DEFAULT   "/etc/sealrelay/sealhsmd.conf"
+#define EXIT_CONFIG      78     /* EX_CONFIG of sysexits.h */
+#define STOP_MS          8000   /* for calls to end after SIGTERM */
+#define CALL_DEADLINE_MS 180000 /* for one call, which may make keys in slow hardware */
+#define WATCH_EVERY_MS   1000
 
 struct options {
     const char *config;
@@ -175,13 +174,14 @@ struct life {
     struct engine *engine;
     struct caretaker *caretaker;
     struct server *server;
+    int64_t deadline_ms; /* a token silent for longer hangs */
 };
 
 static bool token_hangs(struct life *l)
 {
     int64_t oldest_ms = counters_oldest_ms(engine_counters(l->engine), clock_mono_ms());
 
-    return caretaker_stalled_ms(l->caretaker) > TOKEN_DEADLINE_MS || oldest_ms > CALL_DEADLINE_MS;
+    return caretaker_stalled_ms(l->caretaker) > l->deadline_ms || oldest_ms > CALL_DEADLINE_MS;
 }
 
 /* Until SIGTERM: ping the watchdog as long as the token answers. */
@@ -249,7 +249,7 @@ static int serve(const struct options *o, const struct serve_config *c)
 {
     int listeners[ROLE_COUNT] = {-1, -1, -1};
     CLEANUP(fd_close) int lock = -1;
-    struct life l = {0};
+    struct life l = {.deadline_ms = (int64_t)c->answer_within_s * 1000};
     sigset_t ends;
     enum err e = instance_lock(c->state_dir, &lock);
 

@@ -190,19 +190,17 @@ static bool add_counters(cJSON *json, struct counters *n)
 enum err call_status(struct call *c)
 {
     CLEANUP(json_free) cJSON *json = cJSON_CreateObject();
-    struct authority *authority;
     int64_t uptime_s = engine_uptime_ms(c->engine) / 1000;
-    enum err state = engine_authority(c->engine, &authority);
-    struct token *token;
+    int64_t seen_ms;
+    enum err state = engine_state(c->engine, &seen_ms);
     char note[sizeof(struct err_note) + 4] = "";
 
-    if (!state && !(state = engine_token(c->engine, &token)))
-        state = token_alive(token);
     if (state)
         (void)snprintf(note, sizeof note, "%s: %s", err_note_get()->action, err_note_get()->detail);
     err_note_clear();
     if (!json || !cJSON_AddStringToObject(json, "token", state ? err_name(state) : "ready") ||
         !cJSON_AddStringToObject(json, "note", note) ||
+        !add_number(json, "seen_ms", (double)seen_ms) ||
         !add_number(json, "uptime_s", (double)uptime_s) ||
         !add_counters(json, engine_counters(c->engine)))
         return ERR_NOMEM;

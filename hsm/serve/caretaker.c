@@ -93,6 +93,7 @@ static void alive_step(struct caretaker *c, struct token *t, struct authority *a
         return;
     c->alive_at_ms = now_ms + ALIVE_EVERY_MS;
     e = token_alive(t);
+    engine_seen(c->engine, e);
     state_note(c, "hsm.alive", e);
     if (e || now_ms < c->upkeep_at_ms)
         return;

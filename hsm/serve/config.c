@@ -19,6 +19,7 @@
 #define STATE_DIR_DEFAULT    "/var/lib/sealhsmd"
 #define RELAY_SOCKET_DEFAULT "/run/sealhsmd/relay"
 #define ADMIN_SOCKET_DEFAULT "/run/sealhsmd/admin"
+#define ANSWER_WITHIN_S      20
 #define LIMIT_MAX            100000000u
 #define ORGANISATION_MAX     64u /* X.520 ub-organization-name */
 #define USER_BUFFER_BYTES    16384
@@ -41,6 +42,8 @@ static const struct ini_key keys[] = {
     NUMBER("token", "pool_share", pool_share, 1, 10000),
     NUMBER("token", "cache_size", cache_size, 1, 1000000),
     NUMBER("token", "sessions", sessions, 1, 1024),
+    {"token", "answer_within", INI_TIME, offsetof(struct serve_config, answer_within_s), 1, 3600,
+     false},
     STRING("service", "state_dir", state_dir, false),
     STRING("service", "relay_socket", sockets[ROLE_RELAY], false),
     STRING("service", "admin_socket", sockets[ROLE_ADMIN], false),
@@ -68,6 +71,7 @@ static enum err wrong(const char *key, const char *what)
 
 static enum err defaults_set(struct serve_config *c)
 {
+    c->answer_within_s = ANSWER_WITHIN_S;
     c->state_dir = strdup(STATE_DIR_DEFAULT);
     c->sockets[ROLE_RELAY] = strdup(RELAY_SOCKET_DEFAULT);
     c->sockets[ROLE_ADMIN] = strdup(ADMIN_SOCKET_DEFAULT);

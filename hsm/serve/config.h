@@ -12,6 +12,7 @@ struct serve_config {
     /* [token] */
     char *module, *ca_uri, *sender_uri, *pin_file;
     unsigned pool_size, pool_share, cache_size, sessions;
+    unsigned answer_within_s;
     /* [service] */
     char *state_dir;
     char *sockets[ROLE_COUNT]; /* NULL: role not served */

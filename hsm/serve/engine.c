@@ -21,6 +21,7 @@ struct engine {
     pthread_mutex_t lock; /* of what follows; held for an instant */
     enum err failure;
     struct err_note note;
+    int64_t seen_at_ms; /* 0: never */
     int64_t web_hour;
     unsigned web_made;
 };
@@ -79,6 +80,26 @@ static enum err failure_get(struct engine *en)
     if (e == ERR_OK || err_class(e) == CLASS_PERM)
         e = ERR_HSM_AWAY;
     return err_note(e, note.action, "%s", note.detail);
+}
+
+void engine_seen(struct engine *en, enum err e)
+{
+    (void)failure_set(en, e);
+    (void)pthread_mutex_lock(&en->lock);
+    en->seen_at_ms = clock_mono_ms();
+    (void)pthread_mutex_unlock(&en->lock);
+}
+
+enum err engine_state(struct engine *en, int64_t *seen_ms_out)
+{
+    bool open = atomic_load(&en->authority) != NULL;
+    enum err e;
+
+    (void)pthread_mutex_lock(&en->lock);
+    e = en->failure;
+    *seen_ms_out = en->seen_at_ms ? clock_mono_ms() - en->seen_at_ms : -1;
+    (void)pthread_mutex_unlock(&en->lock);
+    return open && !e ? ERR_OK : failure_get(en);
 }
 
 /* Under attempt. A token whose PIN was refused is there, and answers ERR_PIN until unlocked. */

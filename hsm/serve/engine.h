@@ -35,6 +35,12 @@ enum err engine_attempt(struct engine *en);
 enum err engine_token(struct engine *en, struct token **out);
 enum err engine_authority(struct engine *en, struct authority **out);
 
+/* engine_seen - what the token last answered when it was asked whether it lives, with the thread's
+ * note. engine_state - that, or why there is no token yet; never asks the token itself.
+ *   seen_ms_out  how long ago; -1: never */
+void engine_seen(struct engine *en, enum err e);
+enum err engine_state(struct engine *en, int64_t *seen_ms_out);
+
 /* engine_init - token_init, then engine_attempt. engine_unlock - token_unlock, likewise. */
 enum err engine_init(struct engine *en);
 enum err engine_unlock(struct engine *en);

@@ -271,6 +271,84 @@ static void sockets_of_the_service_manager_are_served_and_it_is_told(void **stat
     hsm_free(relay);
 }
 
+/* Start the service anew with other text in its configuration, told to notify. */
+static void restart_with(const char *from, const char *to, const char *more)
+{
+    CLEANUP(buf_clear) struct buf plain = {0};
+    CLEANUP(buf_clear) struct buf text = {0};
+    const char *at;
+
+    assert_int_equal(service_fixture_end(&service, SIGTERM), 0);
+    assert_int_equal(file_read(service.conf, 65536, &plain), ERR_OK);
+    at = strstr(buf_str(&plain), from);
+    assert_non_null(at);
+    buf_append(&text, plain.data, (size_t)(at - buf_str(&plain)));
+    buf_printf(&text, "%s%s%s", to, at + strlen(from), more);
+    assert_int_equal(file_write_durable(service.conf, buf_bytes(&text), 0600), ERR_OK);
+    assert_int_equal(service_fixture_start(&service), ERR_OK);
+}
+
+/* Datagrams already sent are of the past. */
+static void notices_drain(int fd)
+{
+    char text[512];
+
+    while (recv(fd, text, sizeof text, MSG_DONTWAIT) > 0)
+        continue;
+}
+
+static bool service_pings_within(int fd, int64_t ms)
+{
+    char text[512] = "";
+
+    return fd_wait(fd, POLLIN, ms) == ERR_OK && recv(fd, text, sizeof text - 1, 0) > 0 &&
+           strstr(text, "WATCHDOG=1");
+}
+
+static void a_module_that_hangs_costs_the_pings_but_not_the_service(void **state)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct hsm *relay = service_fixture_open(service.relay_socket, 500);
+    struct hsm *admin = service_fixture_open(service.admin_socket, CALL_MS);
+    CLEANUP(buf_clear) struct buf status = {0};
+    int notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    char hang[128];
+    int code;
+
+    (void)state;
+    (void)snprintf(hang, sizeof hang, "%s/hang", service.softhsm.dir);
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s/pings", service.softhsm.dir);
+    assert_int_equal(bind(notify, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(setenv("NOTIFY_SOCKET", address.sun_path, 1), 0);
+    assert_int_equal(setenv("SEALRELAY_TEST_HANG", hang, 1), 0);
+    assert_int_equal(setenv("SEALRELAY_TEST_MODULE", service.softhsm.module, 1), 0);
+    restart_with(service.softhsm.module, HANGING_MODULE_PATH, "[token]\nanswer_within = 2s\n");
+    assert_int_equal(unsetenv("NOTIFY_SOCKET"), 0);
+    assert_int_equal(hsm_ping(relay), ERR_OK);
+    assert_true(notified(notify, "WATCHDOG=1"));
+    assert_int_equal(file_write_durable(hang, bytes_of("hang\n"), 0600), ERR_OK);
+    assert_int_equal(hsm_ping(relay), ERR_HSM_AWAY);
+    assert_int_equal(hsm_status(admin, &status), ERR_OK);
+    (void)poll(NULL, 0, 8500); /* the next look at the token, and its deadline */
+    notices_drain(notify);
+    assert_false(service_pings_within(notify, 2500));
+    assert_int_equal(unlink(hang), 0);
+    assert_true(service_pings_within(notify, 5000));
+    assert_int_equal(hsm_ping(relay), ERR_OK);
+    /* SIGTERM ends it even while it hangs. */
+    assert_int_equal(file_write_durable(hang, bytes_of("hang\n"), 0600), ERR_OK);
+    assert_int_equal(hsm_ping(relay), ERR_HSM_AWAY);
+    code = service_fixture_end(&service, SIGTERM);
+    assert_true(WIFEXITED(code) && WEXITSTATUS(code) == EXIT_FAILURE);
+    assert_int_equal(unlink(hang), 0);
+    assert_int_equal(service_fixture_start(&service), ERR_OK);
+    restart_with(HANGING_MODULE_PATH, service.softhsm.module, "");
+    assert_int_equal(hsm_ping(relay), ERR_OK);
+    fd_close(&notify);
+    hsm_free(relay);
+    hsm_free(admin);
+}
+
 static void demanded_sockets_that_are_missing_are_an_error(void **state)
 {
     const char *const arguments[] = {"--config", service.conf, "--listen-fds", NULL};
@@ -295,6 +373,7 @@ int main(void)
         cmocka_unit_test(the_documented_example_is_read_to_its_end),
         cmocka_unit_test(only_the_configured_uid_may_connect),
         cmocka_unit_test(sockets_of_the_service_manager_are_served_and_it_is_told),
+        cmocka_unit_test(a_module_that_hangs_costs_the_pings_but_not_the_service),
         cmocka_unit_test(demanded_sockets_that_are_missing_are_an_error),
         cmocka_unit_test(a_refused_pin_leaves_the_service_up_until_it_is_unlocked),
     };
