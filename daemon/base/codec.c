@@ -67,10 +67,11 @@ enum err hex_decode(struct bytes text, struct buf *out)
     for (size_t i = 0; i < text.len; i += 2) {
         int high = digit_value(hex_digits, text.data[i]);
         int low = digit_value(hex_digits, text.data[i + 1]);
-        uint8_t byte = (uint8_t)(high << 4 | low);
+        uint8_t byte;
 
         if (high < 0 || low < 0)
             return undo_decode(out, start, "hex");
+        byte = (uint8_t)(high << 4 | low);
         buf_append(out, &byte, 1);
     }
     return buf_error(out);
