@@ -33,7 +33,8 @@ static enum err certs_copy(const struct record *r, int64_t now_s, struct hsm_pro
     out->certs = calloc(r->n_keys + 1, sizeof *out->certs);
     if (!out->certs)
         return ERR_NOMEM;
-    for (size_t i = 0; i < r->n_keys; i++) {
+    /* Nothing is sealed to a deleted profile. */
+    for (size_t i = 0; i < r->n_keys && out->state != PROFILE_DELETED; i++) {
         const struct record_key *k = &r->keys[i];
         struct hsm_user_cert *c = &out->certs[out->n_certs];
 
