@@ -63,7 +63,7 @@ enum err queue_write(struct queue_writer *w, const uint8_t *data, size_t len);
  *   batch  taken; all become READY, or none (and all are aborted)
  * Effects: one transaction, shared with other sessions, synced; after ERR_OK a 250 is safe. A sync
  * that fails is final: it is not tried again, for the kernel may have dropped what it could not
- * write. Errors: ERR_EXISTS (id), and the first failure of any queue_write. */
+ * write. Errors: ERR_BUG (the id is in use), and the first failure of any queue_write. */
 enum err queue_commit(struct queue *q, struct queue_writer **batch, size_t n);
 /* queue_abort - forget an entry that was not committed. Accepts NULL. */
 void queue_abort(struct queue_writer *w);

@@ -127,7 +127,7 @@ static enum err file_make(struct queue_writer *w)
         return ERR_OK;
     }
     return err_note(errno == ENOSPC || errno == EDQUOT ? ERR_NOSPACE
-                    : errno == EEXIST                  ? ERR_EXISTS
+                    : errno == EEXIST                  ? ERR_BUG
                                                        : ERR_IO,
                     "open body file", "%s", strerror(errno));
 }
@@ -221,6 +221,9 @@ static enum err row_insert(struct queue *q, const struct queue_writer *w)
     if (!e && !w->has_file)
         e = sql_run(q->write, "INSERT INTO body (n, data) VALUES (?, ?)", "ib",
                     sql_row_id(q->write), buf_bytes(&w->body));
+    /* our own fault, not the sender's: no answer of class PERM */
+    if (e == ERR_EXISTS)
+        e = ERR_BUG;
     if (!e && failpoint("queue.row.inserted"))
         e = err_note(ERR_IO, "queue.row.inserted", "fail point");
     return e;

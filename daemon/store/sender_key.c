@@ -90,7 +90,7 @@ enum err store_notice_key_get(struct store *s, const char *profile, struct hsm_s
 {
     CLEANUP(sql_release) struct sql *db = sql_hold(s->read);
     CLEANUP(sql_reset) sqlite3_stmt *st = NULL;
-    CLEANUP(hsm_sender_clear) struct hsm_sender key = {0};
+    struct hsm_sender key = {0};
     enum err e = sql_query(db, &st, "SELECT reverse, cert, blob FROM notice_key WHERE profile = ?",
                            "t", profile);
 
@@ -102,10 +102,10 @@ enum err store_notice_key_get(struct store *s, const char *profile, struct hsm_s
     buf_append_bytes(&key.blob, sql_blob(st, 2));
     e = e ? e : buf_error(&key.cert);
     e = e ? e : buf_error(&key.blob);
-    if (!e) {
+    if (e)
+        hsm_sender_clear(&key);
+    else
         *out = key;
-        key = (struct hsm_sender){0};
-    }
     return e;
 }
 
@@ -119,10 +119,17 @@ enum err store_notice_key_set(struct store *s, const char *profile, const struct
                    "ttbb", profile, key->reverse, buf_bytes(&key->cert), buf_bytes(&key->blob));
 }
 
-enum err store_profile_forget(struct store *s, const char *profile)
+static enum err profile_forget(struct sql *db, const char *profile)
 {
-    CLEANUP(sql_release) struct sql *db = sql_hold(s->write);
     enum err e = sql_run(db, "DELETE FROM sender_key WHERE profile = ?", "t", profile);
 
     return e ? e : sql_run(db, "DELETE FROM notice_key WHERE profile = ?", "t", profile);
+}
+
+enum err store_profile_forget(struct store *s, const char *profile)
+{
+    CLEANUP(sql_release) struct sql *db = sql_hold(s->write);
+    enum err e = sql_begin(db);
+
+    return e ? e : sql_end(db, profile_forget(db, profile));
 }

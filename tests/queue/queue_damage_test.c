@@ -111,7 +111,7 @@ static void deliver(void)
         for (size_t i = 0; i < n; i++) {
             unsigned number = message_number(&items[i]);
 
-            assert_true(number > 0);
+            assert_true(number > 0 && number <= N_MESSAGES + 1);
             e = message_check(queue, number, sizes[number - 1]);
             assert_true(e == ERR_OK || e == ERR_TAMPERED);
             assert_int_equal(
@@ -306,6 +306,62 @@ static void a_destroyed_spool_key_holds_its_entries_only(void **state)
     expect_held(4, "data key is gone");
 }
 
+static enum err pass_item(void *ctx, const struct queue_item *item)
+{
+    (void)ctx;
+    (void)item;
+    return ERR_OK;
+}
+
+static bool is_failure_of_the_disk(enum err e)
+{
+    return e == ERR_OK || e == ERR_NOT_FOUND || e == ERR_TAMPERED || e == ERR_IO || e == ERR_EXISTS;
+}
+
+/* Any use of a database with a page of garbage: told, never a crash or a wrong message. */
+static void use_garbage(void)
+{
+    struct queue_item items[N_MESSAGES];
+    struct queue_counts counts;
+    int64_t due_in_s;
+    size_t n = 0;
+
+    assert_true(is_failure_of_the_disk(queue_release_active(queue)));
+    assert_true(is_failure_of_the_disk(message_put(queue, 50, MEDIUM, "", NOW)));
+    assert_true(is_failure_of_the_disk(queue_count(queue, &counts)));
+    assert_true(is_failure_of_the_disk(queue_each(queue, true, pass_item, NULL)));
+    assert_true(
+        is_failure_of_the_disk(queue_take(queue, NOW, NULL, 0, N_MESSAGES, items, &n, &due_in_s)));
+    for (unsigned i = 1; i <= N_MESSAGES; i++)
+        assert_true(is_failure_of_the_disk(message_check(queue, i, sizes[i - 1])));
+}
+
+static void pages_of_garbage_are_told_and_harm_nothing(void **state)
+{
+    static uint8_t garbage[4096];
+
+    memset(garbage, 0xa5, sizeof garbage);
+    for (off_t page = 0; page < 40; page += page < 12 ? 1 : 5) {
+        scratch_path path;
+        enum err e;
+        int fd;
+
+        queue_close(queue);
+        queue = NULL;
+        scratch_join(dir, "queue.db", path);
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(pwrite(fd, garbage, sizeof garbage, page * 4096), sizeof garbage);
+        (void)close(fd);
+        e = queue_open(&options, hsm, &queue);
+        assert_true(e == ERR_OK || e == ERR_CONFIG || e == ERR_TAMPERED);
+        if (!e)
+            use_garbage();
+        (void)teardown(state);
+        (void)setup(state);
+    }
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -318,6 +374,7 @@ int main(void)
         CASE(a_file_with_chunks_exchanged_is_held),
         CASE(files_of_two_entries_exchanged_are_held),
         CASE(a_held_entry_can_be_released_or_dropped),
+        CASE(pages_of_garbage_are_told_and_harm_nothing),
         CASE(a_destroyed_spool_key_holds_its_entries_only),
     };
 

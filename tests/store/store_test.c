@@ -380,6 +380,28 @@ static void the_newest_key_signs_and_all_are_kept_until_the_profile_is_forgotten
     assert_int_equal(store_sender_key_get(store, c.id, PROFILE, &key), ERR_NOT_FOUND);
 }
 
+static void a_profiles_notice_key_is_replaced_and_forgotten_with_it(void **state)
+{
+    struct hsm_sender key = {.reverse = REVERSE};
+    struct hsm_sender got = {0};
+
+    (void)state;
+    assert_int_equal(store_notice_key_get(store, PROFILE, &got), ERR_NOT_FOUND);
+    buf_append_str(&key.cert, "certificate");
+    buf_append_str(&key.blob, "blob");
+    assert_int_equal(store_notice_key_set(store, PROFILE, &key), ERR_OK);
+    buf_append_str(&key.blob, " anew");
+    assert_int_equal(store_notice_key_set(store, PROFILE, &key), ERR_OK);
+    reopen();
+    assert_int_equal(store_notice_key_get(store, PROFILE, &got), ERR_OK);
+    assert_string_equal(got.reverse, REVERSE);
+    assert_string_equal(buf_str(&got.blob), "blob anew");
+    hsm_sender_clear(&got);
+    hsm_sender_clear(&key);
+    assert_int_equal(store_profile_forget(store, PROFILE), ERR_OK);
+    assert_int_equal(store_notice_key_get(store, PROFILE, &got), ERR_NOT_FOUND);
+}
+
 static void real_addresses_lie_nowhere_in_clear(void **state)
 {
     int64_t alias = add_alias("shop@relay.example").id;
@@ -571,6 +593,7 @@ int main(void)
         CASE(the_second_to_add_a_correspondent_gets_the_firsts),
         CASE(deleting_an_alias_ends_its_reverse_addresses_and_keys),
         CASE(the_newest_key_signs_and_all_are_kept_until_the_profile_is_forgotten),
+        CASE(a_profiles_notice_key_is_replaced_and_forgotten_with_it),
         CASE(real_addresses_lie_nowhere_in_clear),
         CASE(equal_addresses_of_two_aliases_do_not_look_equal),
         CASE(rows_changed_in_the_database_do_not_open),
