@@ -55,14 +55,20 @@ static size_t count_hits(const uint8_t *data, size_t len)
 {
     size_t hits = 0;
 
-    for (size_t order = 0; order < 2; order++)
-        for (size_t i = 0; i + 16 <= len; i++) {
-            size_t same = 0;
+    for (size_t order = 0; order < 2; order++) {
+        const uint8_t *wanted = masked[order] + 16;
+        const uint8_t *at = data;
 
-            while (same < 16 && (data[i + same] ^ MASK) == masked[order][16 + same])
+        while (at + 16 <= data + len &&
+               (at = memchr(at, wanted[0] ^ MASK, len - 15 - (size_t)(at - data)))) {
+            size_t same = 1;
+
+            while (same < 16 && (at[same] ^ MASK) == wanted[same])
                 same++;
             hits += same == 16;
+            at++;
         }
+    }
     return hits;
 }
 
