@@ -10,10 +10,13 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define GROUPS    6
-#define GROUP_LEN 5
+#define GROUPS    4
+#define GROUP_LEN 7
 #define NEW_LEN   (GROUPS * GROUP_LEN + GROUPS - 1)
 #define READ_MAX  128
+
+_Static_assert(NEW_LEN >= PASSPHRASE_MIN && NEW_LEN <= PASSPHRASE_MAX,
+               "a passphrase made here must be accepted here");
 
 enum err passphrase_new(struct secret *out)
 {

@@ -9,7 +9,7 @@
 #define PASSPHRASE_MIN 26 /* base32 characters for 128 bits */
 #define PASSPHRASE_MAX 31 /* gpgsm 2.2 refuses a longer one as "too long" */
 
-/* passphrase_new - 150 random bits as six groups of five base32 characters. NUL behind it.
+/* passphrase_new - 140 random bits as four groups of seven base32 characters. NUL behind it.
  * Errors: ERR_IO, ERR_NOMEM. */
 enum err passphrase_new(struct secret *out);
 /* passphrase_read - from a file or "fd:N"; its first line. NUL behind it.
