@@ -84,6 +84,8 @@ static void verify_peer(struct run *r, const SSL *ssl, int *accept)
 {
     bool ok = tls_name_ok(ssl, r->session->job->host);
 
+    if (!r->wire.in_tls)
+        abort(); /* as in connected() */
     r->session->bodies->tls_verified = ok;
     if (accept)
         *accept = ok;
@@ -92,6 +94,18 @@ static void verify_peer(struct run *r, const SSL *ssl, int *accept)
     else if (r->session->summary->reached < STAGE_TLS)
         r->session->summary->reached = STAGE_TLS;
     r->session->summary->tls = ok;
+}
+
+static void connected(struct run *r)
+{
+    /* All guards on the line rest on libesmtp calling this program's connect(), read(), write() and
+     * their like. Built or linked in a way that it does not, a worker has to die before it speaks.
+     */
+    if (!line_is_connected())
+        abort();
+    r->session->summary->reached = STAGE_CONNECTED;
+    if (failpoint("worker.connected"))
+        line_cut(FAULT_LOCAL);
 }
 
 /* libesmtp's own name check has failed when WRONG_PEER_CERTIFICATE comes (it knows no IP
@@ -105,9 +119,7 @@ static void event_callback(smtp_session_t smtp, int event, void *arg, ...)
     (void)smtp;
     va_start(args, arg);
     if (event == SMTP_EV_CONNECT) {
-        r->session->summary->reached = STAGE_CONNECTED;
-        if (failpoint("worker.connected"))
-            line_cut(FAULT_LOCAL);
+        connected(r);
     } else if (event == SMTP_EV_MESSAGESENT) {
         message_sent(r, va_arg(args, smtp_message_t));
     } else if (event == SMTP_EV_STARTTLS_OK) {

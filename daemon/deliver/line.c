@@ -47,6 +47,11 @@ void line_disarm(void)
     line.fd = -1;
 }
 
+bool line_is_connected(void)
+{
+    return line.wire && line.fd >= 0;
+}
+
 void line_cut(enum job_fault fault)
 {
     if (!line.wire)

@@ -23,6 +23,9 @@ struct line_options {
 /* line_arm - watch the next connection that is made; wire: borrowed until line_disarm. */
 void line_arm(const struct line_options *options, struct wire *wire);
 void line_disarm(void);
+/* line_is_connected - was the connection made through here? Where it was not, the dynamic linker
+ * did not give this program's definitions to libesmtp, and nothing may be sent. */
+bool line_is_connected(void);
 /* line_cut - a guard found a fault: no byte more in either direction. */
 void line_cut(enum job_fault fault);
 

@@ -23,7 +23,10 @@
 #define DEADLINE_DEFAULT_S    600
 #define RETRY_FIRST_DEFAULT_S 60
 #define RETRY_MAX_DEFAULT_S   3600
-#define WAIT_MAX_MS           250 /* in the queue: stop and flush are noticed behind it */
+/* The queue takes an entry put off further than QUEUE_BACKOFF_MAX_S for one whose clock was wrong;
+ * a wait is spread by a quarter. */
+#define RETRY_MAX_MOST_S (QUEUE_BACKOFF_MAX_S * 4 / 5)
+#define WAIT_MAX_MS      250 /* in the queue: stop and flush are noticed behind it */
 
 /* One key of the queue: a domain of the table, the default "", or a stray. */
 struct lane {
@@ -301,6 +304,8 @@ static enum err options_copy(struct runner *r, const struct runner_options *o)
     r->deadline_s = or_default(o->session_deadline_s, DEADLINE_DEFAULT_S);
     r->retry_first_s = or_default(o->retry_first_s, RETRY_FIRST_DEFAULT_S);
     r->retry_max_s = or_default(o->retry_max_s, RETRY_MAX_DEFAULT_S);
+    if (r->retry_max_s > RETRY_MAX_MOST_S)
+        r->retry_max_s = RETRY_MAX_MOST_S;
     r->socket_path = strdup(o->socket_path);
     r->hops = calloc(o->n_hops, sizeof *r->hops);
     r->lanes = calloc(o->n_hops + STRAYS_MAX, sizeof *r->lanes);

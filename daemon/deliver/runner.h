@@ -16,7 +16,7 @@ struct runner_options {
     unsigned messages_per_session; /* 0: 50 */
     unsigned session_deadline_s;   /* 0: 600 */
     unsigned retry_first_s;        /* 0: 60; doubles per failure of the hop up to retry_max_s */
-    unsigned retry_max_s;          /* 0: 3600 */
+    unsigned retry_max_s;          /* 0: 3600; at most four fifths of QUEUE_BACKOFF_MAX_S */
 };
 
 struct runner;

@@ -101,7 +101,8 @@ static pid_t spawn(const char *const *argv, const char *environment, const char 
             (void)dup2(fd, STDERR_FILENO);
         if (environment)
             environment_set(environment);
-        (void)execv(argv[0], copy);
+        if (copy[0])
+            (void)execv(copy[0], copy);
         _exit(127);
     }
     for (size_t i = 0; copy[i]; i++)

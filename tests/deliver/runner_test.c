@@ -81,7 +81,7 @@ static void a_next_hop_that_holds_all_its_sessions_delays_no_other(void **state)
                           {.domain = "", .host = "127.0.0.1", .sessions_max = 2}};
     struct queue *q = memory_queue_new(false);
     struct runner *r;
-    int64_t begun = clock_mono_ms();
+    int64_t begun;
 
     (void)state;
     hop_start("silent", NULL, NULL, &silent);
@@ -343,7 +343,8 @@ static void *impostor_main(void *arg)
     CLEANUP(fd_close) int fd = accept4(im->listener, NULL, NULL, SOCK_CLOEXEC);
     char sink[4096];
 
-    if (fd < 0 || write(fd, im->bytes, im->len) < 0)
+    /* Without a word: goes away at once. */
+    if (fd < 0 || im->len == 0 || write(fd, im->bytes, im->len) < 0)
         return NULL;
     while (recv(fd, sink, sizeof sink, 0) > 0)
         ;
@@ -384,8 +385,6 @@ static void nonsense_from_a_worker_is_unknown(void **state)
         options.socket_path = path;
         add(q, "", 2);
         r = start(q, &hop, 1, &options);
-        if (table[i].len == 0) /* a peer that goes away at once */
-            (void)shutdown(im.listener, SHUT_RDWR);
         assert_true(memory_queue_wait(q, 10000));
         runner_stop(r);
         (void)shutdown(im.listener, SHUT_RDWR);
