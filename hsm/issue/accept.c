@@ -83,7 +83,7 @@ static enum err root_check(const struct record *r, X509 *root, int64_t now_s)
     CLEANUP(buf_clear) struct buf spki = {0};
     EVP_PKEY *key = X509_get0_pubkey(root);
     struct cert_dates dates;
-    enum key_type type;
+    enum key_type type = KEY_P384;
     enum err e = key ? key_ca_type(key, &type) : refused("root", "its key is not readable");
 
     if (!e)
@@ -104,7 +104,7 @@ static enum err intermediate_check(const struct record *r, X509 *root, X509 *got
     struct cert_values values = values_of_ca(r, r->intermediate_name);
     CLEANUP(key_drop) EVP_PKEY *ours = NULL;
     struct cert_dates dates, above;
-    enum key_type type;
+    enum key_type type = KEY_P384;
     enum err e = key_from_spki(buf_bytes(&r->ca_spki), &ours);
 
     if (!e)
@@ -130,7 +130,7 @@ static enum err statement_check(const struct record *r, EVP_PKEY *root_key, stru
     struct cert_values values = values_of_ca(r, NULL);
     CLEANUP(buf_clear) struct buf text = {0};
     journal_hash ca, user;
-    enum key_type type;
+    enum key_type type = KEY_P384;
     EVP_MD_CTX *ctx;
     bool good;
     enum err e = key_ca_type(root_key, &type);

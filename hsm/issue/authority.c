@@ -190,7 +190,7 @@ enum err authority_slot_add(struct authority *a, const char *profile, const char
     struct slot **more;
 
     (void)pthread_mutex_lock(&a->look);
-    more = s ? reallocarray(a->slots, a->n_slots + 1, sizeof *more) : NULL;
+    more = s ? reallocarray(a->slots, a->n_slots + 1, sizeof(struct slot *)) : NULL;
     if (more) {
         memcpy(s->profile, profile, sizeof s->profile);
         memcpy(s->user, user, sizeof s->user);

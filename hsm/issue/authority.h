@@ -46,8 +46,10 @@ struct authority_options {
 };
 
 /* authority_open - open records and journal, check each against the other, repair what a crash
- * left half done (a torn last line, a half saved record, a half deleted profile).
- * Errors: ERR_TAMPERED (journal altered, removed, shortened; record altered or rolled back),
+ * left half done: a torn last line, a half saved record, a half made or half deleted profile. A
+ * record that was altered or rolled back shuts its profile alone (ERR_TAMPERED in every call that
+ * names it).
+ * Errors: ERR_TAMPERED (journal altered, removed, shortened), ERR_BUSY (another process has it),
  * ERR_CONFIG (state_dir missing; newer schema), ERR_IO. */
 enum err authority_open(const struct authority_options *options, struct authority **out);
 /* authority_close - a checkpoint, then close. Accepts NULL. */

@@ -28,16 +28,18 @@ static enum err wrong(const char *field, const char *must)
 /* ASCII only: what is not is refused by the form checks behind. */
 static enum err lower_add(struct record_list *list, const char *text)
 {
-    CLEANUP(str_free) char *copy = text ? strdup(text) : NULL;
+    CLEANUP(buf_clear) struct buf copy = {0};
 
-    if (!copy)
-        return text ? ERR_NOMEM : ERR_USAGE;
-    for (char *c = copy; *c; c++)
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c + 32);
-    if (record_list_has(list, copy))
+    for (; text && *text; text++) {
+        char c = *text >= 'A' && *text <= 'Z' ? (char)(*text + 32) : *text;
+
+        buf_append(&copy, &c, 1);
+    }
+    if (buf_error(&copy))
+        return ERR_NOMEM;
+    if (record_list_has(list, buf_str(&copy)))
         return err_note(ERR_USAGE, "list", "holds a name twice");
-    return record_list_add(list, copy);
+    return record_list_add(list, buf_str(&copy));
 }
 
 static enum err list_take(struct record_list *list, const char *const *items, size_t n,

@@ -240,7 +240,7 @@ enum err authority_user_request(struct authority *a, const char *profile, struct
         [VERB_DELETE] = "The profile is deleted and its keys are destroyed.\n",
     };
     CLEANUP(change_end) struct change c = {0};
-    struct signed_line line;
+    struct signed_line line = {0};
     enum err e = change_begin(&c, a, profile);
 
     if (!e)
@@ -256,7 +256,7 @@ enum err authority_issue(struct authority *a, const char *profile, struct bytes 
 {
     CLEANUP(user_request_clear) struct user_request request = {0};
     CLEANUP(change_end) struct change c = {0};
-    struct signed_line line;
+    struct signed_line line = {0};
     enum err e;
 
     if (!request_json.len)

@@ -121,7 +121,7 @@ static enum err head_renew(struct journal *j, bool synced)
 static enum err journal_load(struct journal *j)
 {
     struct opening o = {.j = j};
-    struct journal_verdict v;
+    struct journal_verdict v = {0};
     FILE *file;
     int copy;
     enum err e = journal_head_read(j->options.token, j->head_fd, &o.told);

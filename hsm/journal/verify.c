@@ -77,7 +77,7 @@ enum err journal_verify(FILE *file, EVP_PKEY *key, journal_visit visit, void *co
     ssize_t len;
     enum err e;
 
-    memset(v.head, '0', JOURNAL_HASH_HEX);
+    (void)snprintf(v.head, sizeof v.head, "%064d", 0); /* before the first line */
     while (v.good && (len = getline(&text, &size, file)) > 0) {
         struct bytes whole = {(const uint8_t *)text, (size_t)len};
 

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* tamper_test.c - records altered, put back or exchanged behind the service's back. */
+#include "tests/hsm/issue_kit.h"
+
+#include <cjson/cJSON.h>
+#include <setjmp.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct kit kit;
+
+#define assert_err(call, wanted)                                                                   \
+    do {                                                                                           \
+        err_note_clear();                                                                          \
+        enum err got_ = (call);                                                                    \
+        if (got_ != (wanted))                                                                      \
+            print_error("%s: got %s (%s: %s)\n", #call, err_name(got_), err_note_get()->action,    \
+                        err_note_get()->detail);                                                   \
+        assert_int_equal(got_, (wanted));                                                          \
+    } while (0)
+
+static enum profile_state state_of(const char *profile)
+{
+    CLEANUP(hsm_profile_clear) struct hsm_profile p = {0};
+
+    assert_err(authority_profile_get(kit.a, profile, &p), ERR_OK);
+    return p.state;
+}
+
+/* ---- files altered behind our back ---- */
+
+static void sql(const char *text)
+{
+    CLEANUP(buf_clear) struct buf path = {0};
+    sqlite3 *db = NULL;
+
+    buf_printf(&path, "%s/records.db", kit.softhsm.state_dir);
+    assert_int_equal(sqlite3_open(buf_str(&path), &db), SQLITE_OK);
+    (void)sqlite3_busy_timeout(db, 5000);
+    if (sqlite3_exec(db, text, NULL, NULL, NULL) != SQLITE_OK)
+        print_error("%s: %s\n", text, sqlite3_errmsg(db));
+    assert_int_equal(sqlite3_errcode(db), SQLITE_OK);
+    (void)sqlite3_close(db);
+}
+
+static void sql_for(const char *format, const char *profile)
+{
+    char text[512];
+
+    (void)snprintf(text, sizeof text, format, profile);
+    sql(text);
+}
+
+static void altered_record_shuts_its_profile_alone(void **state)
+{
+    CLEANUP(kit_user_clear) struct kit_user u = {0};
+    CLEANUP(kit_user_clear) struct kit_user v = {0};
+    CLEANUP(hsm_profile_clear) struct hsm_profile p = {0};
+
+    (void)state;
+    kit_enrol(&kit, &u, KEY_P384, KEY_P256);
+    kit_enrol(&kit, &v, KEY_P384, KEY_P256);
+    kit_activate(&kit, &u);
+    sql_for("UPDATE record SET text=replace(CAST(text AS TEXT),'relay.example.com',"
+            "'evil0.example.com') WHERE profile='%s'",
+            u.profile);
+    assert_err(authority_suspend(kit.a, u.profile), ERR_TAMPERED);
+    kit_restart(&kit);
+    assert_err(authority_profile_get(kit.a, u.profile, &p), ERR_TAMPERED);
+    assert_err(authority_user_profile(kit.a, u.id, &p), ERR_NOT_ACTIVE);
+    assert_int_equal(state_of(v.profile), PROFILE_READY);
+}
+
+static void record_put_back_to_an_older_version_is_refused(void **state)
+{
+    CLEANUP(kit_user_clear) struct kit_user u = {0};
+    CLEANUP(hsm_profile_clear) struct hsm_profile p = {0};
+
+    (void)state;
+    kit_enrol(&kit, &u, KEY_P384, KEY_P256);
+    sql("CREATE TABLE old AS SELECT * FROM record");
+    kit_activate(&kit, &u);
+    assert_err(authority_suspend(kit.a, u.profile), ERR_OK);
+    sql_for("DELETE FROM record WHERE profile='%s'", u.profile);
+    sql_for("INSERT INTO record SELECT * FROM old WHERE profile='%s'", u.profile);
+    sql("DROP TABLE old");
+    assert_err(authority_resume(kit.a, u.profile), ERR_TAMPERED);
+    kit_restart(&kit);
+    assert_err(authority_profile_get(kit.a, u.profile, &p), ERR_TAMPERED);
+}
+
+static void record_of_another_profile_does_not_pass(void **state)
+{
+    CLEANUP(kit_user_clear) struct kit_user u = {0};
+    CLEANUP(kit_user_clear) struct kit_user v = {0};
+    CLEANUP(hsm_profile_clear) struct hsm_profile p = {0};
+    char text[512];
+
+    (void)state;
+    kit_enrol(&kit, &u, KEY_P384, KEY_P256);
+    kit_enrol(&kit, &v, KEY_P384, KEY_P256);
+    (void)snprintf(text, sizeof text,
+                   "UPDATE record SET (text, mac)=(SELECT text, mac FROM record WHERE"
+                   " profile='%s') WHERE profile='%s'",
+                   v.profile, u.profile);
+    sql(text);
+    kit_restart(&kit);
+    assert_err(authority_profile_get(kit.a, u.profile, &p), ERR_TAMPERED);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    kit_open(&kit, NULL);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    kit_close(&kit);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(altered_record_shuts_its_profile_alone),
+        cmocka_unit_test(record_put_back_to_an_older_version_is_refused),
+        cmocka_unit_test(record_of_another_profile_does_not_pass),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
