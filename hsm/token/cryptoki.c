@@ -125,6 +125,11 @@ CK_RV ck_get_ulong(struct ck_session *s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_TYPE t
     return rv;
 }
 
+CK_RV ck_get_all(struct ck_session *s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE *attrs, CK_ULONG n)
+{
+    return CK_CALL(s, C_GetAttributeValue, o, attrs, n);
+}
+
 CK_RV ck_get_length(struct ck_session *s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_TYPE type, CK_ULONG *out)
 {
     CK_ATTRIBUTE attr = {type, NULL, 0};

@@ -53,6 +53,8 @@ CK_RV ck_find(struct ck_session *s, CK_ATTRIBUTE *attrs, CK_ULONG n, struct ck_o
 CK_RV ck_get(struct ck_session *s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_TYPE type, struct buf *out);
 CK_RV ck_get_bool(struct ck_session *s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_TYPE type, bool *out);
 CK_RV ck_get_ulong(struct ck_session *s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_TYPE type, CK_ULONG *out);
+/* ck_get_all - several attributes at once, into the caller's places. */
+CK_RV ck_get_all(struct ck_session *s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE *attrs, CK_ULONG n);
 /* ck_get_length - how long an attribute's value is, in bytes. */
 CK_RV ck_get_length(struct ck_session *s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_TYPE type,
                     CK_ULONG *out);

@@ -80,7 +80,8 @@ static size_t size_of(enum key_type type)
 
 static enum err refuse(const char *why)
 {
-    return err_note(ERR_REFUSED, "key use", "%s", why);
+    (void)err_note(ERR_REFUSED, "key use", "%s", why);
+    return ERR_REFUSED;
 }
 
 /* ---- signatures ---- */
