@@ -265,6 +265,32 @@ static void head_file_altered_or_gone_is_refused(void **state)
     place_close(&p);
 }
 
+static void shortened_journal_with_a_head_to_match_is_refused(void **state)
+{
+    struct place p;
+    CLEANUP(buf_clear) struct buf text = {0};
+    CLEANUP(buf_clear) struct buf head = {0};
+    CLEANUP(buf_clear) struct buf last = {0};
+    journal_hash hash;
+
+    (void)state;
+    place_make(&p);
+    entries_add(&p);
+    place_close(&p);
+    read_all(&p, "journal", &text);
+    read_all(&p, "journal.head", &head);
+    remove_last_line(&text);
+    buf_append(&last, strchr((char *)text.data, '\n') + 1,
+               text.len - (size_t)(strchr((char *)text.data, '\n') + 1 - (char *)text.data));
+    journal_hash_of(buf_bytes(&last), hash);
+    head.data[19] = '2';
+    memcpy(head.data + 21, hash, JOURNAL_HASH_HEX);
+    write_all_of(&p, "journal", buf_bytes(&text));
+    write_all_of(&p, "journal.head", buf_bytes(&head));
+    expect(place_try(&p), ERR_TAMPERED);
+    journal_index_free(p.index);
+}
+
 static void torn_line_that_was_never_acknowledged_is_cut_off(void **state)
 {
     struct place p;
@@ -453,6 +479,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(checkpoints_come_by_number_by_day_and_on_demand),
         cmocka_unit_test(altered_journal_is_refused_at_start),
         cmocka_unit_test(head_file_altered_or_gone_is_refused),
+        cmocka_unit_test(shortened_journal_with_a_head_to_match_is_refused),
         cmocka_unit_test(torn_line_that_was_never_acknowledged_is_cut_off),
         cmocka_unit_test(second_process_does_not_get_the_journal),
         cmocka_unit_test(forged_checkpoint_does_not_verify),

@@ -72,6 +72,27 @@ static void added_key_needs_an_enrolled_key_and_a_fresh_nonce(void **state)
     EVP_PKEY_free(second);
 }
 
+static void request_that_did_its_work_is_not_honoured_again(void **state)
+{
+    CLEANUP(kit_user_clear) struct kit_user u = {0};
+    CLEANUP(buf_clear) struct buf json = {0};
+    CLEANUP(buf_clear) struct buf out = {0};
+
+    (void)state;
+    kit_enrol(&kit, &u, KEY_P384, KEY_P256);
+    kit_activate(&kit, &u);
+    kit_request_new(&kit, &u, "deactivate", "-", NULL, &json);
+    assert_err(authority_issue(kit.a, u.profile, buf_bytes(&json), &out), ERR_OK);
+    assert_int_equal(state_of(u.profile), PROFILE_READY);
+    kit_activate(&kit, &u);
+    for (int i = 0; i < 2; i++) {
+        assert_err(authority_issue(kit.a, u.profile, buf_bytes(&json), &out), ERR_REFUSED);
+        assert_non_null(strstr(err_note_get()->detail, "nonce"));
+        assert_int_equal(state_of(u.profile), PROFILE_ACTIVE);
+        kit_restart(&kit);
+    }
+}
+
 struct request_attack {
     const char *name;
     const char *verb;
@@ -291,6 +312,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(added_key_needs_an_enrolled_key_and_a_fresh_nonce),
+        cmocka_unit_test(request_that_did_its_work_is_not_honoured_again),
         cmocka_unit_test(request_without_its_proof_is_refused),
         cmocka_unit_test(withdrawn_key_neither_signs_nor_receives),
         cmocka_unit_test(expired_key_counts_for_90_days),
