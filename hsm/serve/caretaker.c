@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* caretaker.c - the two threads that look after the token.
+/* caretaker.c - the threads that look after the token.
  *
  * One keeps time: it opens what is not open yet with growing pauses, asks the token every few
- * seconds whether it lives, and does what is due. The other makes keys for the pool at low
+ * seconds whether it lives, and does what is due. The others make keys for the pool at low
  * priority, since an RSA key takes a processor for hundreds of milliseconds. */
 #include "hsm/serve/caretaker.h"
 
@@ -22,11 +22,13 @@
 #define ATTEMPT_LAST_MS  60000
 #define POOL_PAUSE_MS    500
 #define POOL_NICE        10
+#define FILLERS_MAX      4
 
 struct caretaker {
     struct engine *engine;
     pthread_t keeper;
-    pthread_t filler;
+    pthread_t fillers[FILLERS_MAX]; /* one a processor: making an RSA key keeps one busy */
+    unsigned n_fillers;
     atomic_llong step_began_ms; /* of the keeper; 0 between steps */
     pthread_mutex_t lock;
     pthread_cond_t stopped;
@@ -140,6 +142,13 @@ static void *filler_main(void *arg)
     return NULL;
 }
 
+static unsigned fillers_wanted(void)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return processors < 1 ? 1 : processors > FILLERS_MAX ? FILLERS_MAX : (unsigned)processors;
+}
+
 static enum err caretaker_init(struct caretaker *c)
 {
     pthread_condattr_t monotonic;
@@ -150,7 +159,10 @@ static enum err caretaker_init(struct caretaker *c)
         return ERR_NOMEM;
     if (pthread_create(&c->keeper, NULL, keeper_main, c) != 0)
         return err_note(ERR_IO, "caretaker", "no thread");
-    if (pthread_create(&c->filler, NULL, filler_main, c) == 0)
+    while (c->n_fillers < fillers_wanted() &&
+           pthread_create(&c->fillers[c->n_fillers], NULL, filler_main, c) == 0)
+        c->n_fillers++;
+    if (c->n_fillers)
         return ERR_OK;
     (void)pthread_mutex_lock(&c->lock);
     c->stopping = true;
@@ -189,6 +201,7 @@ int64_t caretaker_stalled_ms(struct caretaker *c)
 enum err caretaker_stop(struct caretaker *c, int64_t ms)
 {
     struct timespec until;
+    bool stuck;
 
     if (!c)
         return ERR_OK;
@@ -199,8 +212,10 @@ enum err caretaker_stop(struct caretaker *c, int64_t ms)
     if (clock_gettime(CLOCK_REALTIME, &until) != 0)
         return err_note(ERR_IO, "clock_gettime", "failed");
     until.tv_sec += (time_t)(ms / 1000) + 1;
-    if (pthread_timedjoin_np(c->keeper, NULL, &until) != 0 ||
-        pthread_timedjoin_np(c->filler, NULL, &until) != 0)
+    stuck = pthread_timedjoin_np(c->keeper, NULL, &until) != 0;
+    for (unsigned i = 0; i < c->n_fillers; i++)
+        stuck = pthread_timedjoin_np(c->fillers[i], NULL, &until) != 0 || stuck;
+    if (stuck)
         return err_note(ERR_TIMEOUT, "caretaker", "the module does not come back");
     (void)pthread_cond_destroy(&c->stopped);
     (void)pthread_mutex_destroy(&c->lock);
