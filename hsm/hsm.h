@@ -112,11 +112,12 @@ struct hsm_key_ref {
     const char *profile;
     const char *reverse;
     struct bytes blob; /* borrowed */
+    struct bytes spki; /* DER of the public key the caller takes it for; empty: not compared */
 };
 
 /* hsm_key_use - one operation with a sender key.
  *   md, mgf1_md  OpenSSL digest names ("SHA256"), or NULL where the mechanism has none
- * Errors: ERR_TAMPERED (the blob says another profile or reverse alias, or is altered),
+ * Errors: ERR_TAMPERED (the blob says another profile, reverse alias or key, or is altered),
  * ERR_REFUSED (digest or mechanism not allowed), ERR_FORMAT (decryption failed: padding),
  * ERR_LIMIT, ERR_NOT_ACTIVE (profile suspended or deleted). */
 enum err hsm_key_use(struct hsm *h, const struct hsm_key_ref *key, enum hsm_mechanism mechanism,

@@ -68,6 +68,7 @@ enum err hsm_key_use(struct hsm *h, const struct hsm_key_ref *key, enum hsm_mech
     m.profile = text_field(key->profile);
     m.reverse = text_field(key->reverse);
     m.blob = message_data(key->blob);
+    m.spki_opt = message_data(key->spki);
     m.mechanism = (Seal__Mechanism)mechanism;
     m.md_opt = text_field(md);
     m.mgf1_md_opt = text_field(mgf1_md);

@@ -37,6 +37,7 @@ static const struct field_rule rules[] = {
     {"idle_only", 0, 1, 0, FORM_NUMBER, ERR_USAGE},
     {"blob", 1, REQUEST_BLOB_MAX, 0, FORM_BYTES, ERR_TAMPERED},
     {"mechanism", 0, HSM_DERIVE_ECDH, 0, FORM_NUMBER, ERR_USAGE},
+    {"spki_opt", 0, REQUEST_SPKI_MAX, 0, FORM_BYTES, ERR_TAMPERED},
     {"md_opt", 0, 32, 0, FORM_WORD, ERR_REFUSED},
     {"mgf1_md_opt", 0, 32, 0, FORM_WORD, ERR_REFUSED},
     {"input", 1, REQUEST_CIPHER_MAX, 0, FORM_BYTES, ERR_FORMAT},

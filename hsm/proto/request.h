@@ -10,6 +10,7 @@
 
 /* Bounds of fields, in bytes. */
 #define REQUEST_BLOB_MAX     8192u   /* wrapped sender and data keys */
+#define REQUEST_SPKI_MAX     1024    /* RSA-4096: 550 */
 #define REQUEST_CMS_MAX      65536u  /* a user's SignedData with its certificates */
 #define REQUEST_DOCUMENT_MAX 131072u /* enrolment and request files */
 #define REQUEST_DIGEST_MAX   64u     /* SHA-512 */

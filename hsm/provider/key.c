@@ -35,6 +35,7 @@ void provided_key_free(struct provided_key *key)
     free(key->profile);
     free(key->reverse);
     buf_clear(&key->blob);
+    buf_clear(&key->spki);
     free(key);
 }
 
@@ -42,7 +43,8 @@ enum err provided_key_operate(const struct provided_key *key, enum hsm_mechanism
                               const char *md, const char *mgf1_md, struct bytes input,
                               struct buf *out)
 {
-    struct hsm_key_ref ref = {key->profile, key->reverse, buf_bytes(&key->blob)};
+    struct hsm_key_ref ref = {key->profile, key->reverse, buf_bytes(&key->blob),
+                              buf_bytes(&key->spki)};
 
     if (key->hsm)
         last_error = hsm_key_use(key->hsm, &ref, mechanism, md, mgf1_md, input, out);

@@ -24,6 +24,7 @@ struct provided_key {
     char *profile;
     char *reverse;
     struct buf blob;
+    struct buf spki; /* DER of public, so that no key signs under another key's certificate */
 };
 
 /* provided_key_new - an empty key with one user. NULL: out of memory. */

@@ -66,6 +66,7 @@ static int key_adopt(struct provided_key *key, const OSSL_PARAM *param)
     key->profile = made->profile;
     key->reverse = made->reverse;
     key->blob = made->blob;
+    key->spki = made->spki;
     *made = (struct provided_key){.users = 1, .type = made->type};
     return 1;
 }

@@ -86,8 +86,14 @@ static void made_free(struct provided_key **key)
 static enum err key_fill(struct provided_key *key, struct hsm *h, const struct hsm_key_ref *ref,
                          X509 *cert)
 {
+    unsigned char *spki = NULL;
+    int spki_len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &spki);
+
     key->public = X509_get_pubkey(cert);
-    if (!key->public)
+    if (spki_len > 0)
+        buf_append(&key->spki, spki, (size_t)spki_len);
+    OPENSSL_free(spki);
+    if (!key->public || spki_len <= 0)
         return err_note_openssl(ERR_FORMAT, "X509_get_pubkey");
     key->hsm = h;
     key->profile = strdup(ref->profile);
@@ -95,7 +101,7 @@ static enum err key_fill(struct provided_key *key, struct hsm *h, const struct h
     buf_append_bytes(&key->blob, ref->blob);
     if (!key->profile || !key->reverse)
         return err_note(ERR_NOMEM, "provider", "out of memory");
-    return buf_error(&key->blob);
+    return buf_error(&key->blob) ? ERR_NOMEM : buf_error(&key->spki);
 }
 
 static const char *type_of(X509 *cert)

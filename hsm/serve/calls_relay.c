@@ -50,7 +50,8 @@ enum err call_sender_renew(struct call *c)
 enum err call_key_use(struct call *c)
 {
     const Seal__KeyUse *m = c->request->key_use;
-    struct hsm_key_ref key = {m->profile, m->reverse, message_bytes(m->blob)};
+    struct hsm_key_ref key = {m->profile, m->reverse, message_bytes(m->blob),
+                              message_bytes(m->spki_opt)};
     enum hsm_mechanism mechanism = (enum hsm_mechanism)m->mechanism;
     enum err e = authority_key_check(c->authority, m->profile, mechanism);
 

@@ -96,6 +96,8 @@ enum err blob_parse(const struct hsm_key_ref *key, struct blob *out)
         return tampered("of another profile");
     if (strcmp(blob.reverse, key->reverse) != 0)
         return tampered("of another reverse alias");
+    if (key->spki.len && !bytes_equal(key->spki, blob.spki))
+        return tampered("of another key than its certificate");
     *out = blob;
     return ERR_OK;
 }

@@ -183,7 +183,8 @@ static void sender_key_signs_for_its_certificate(void **state)
                ERR_OK);
     x = kit_x509(&s.cert);
     assert_int_equal(kit_verify(&u, x, X509_PURPOSE_SMIME_SIGN, s.reverse), X509_V_OK);
-    ref = (struct hsm_key_ref){u.profile, s.reverse, buf_bytes(&s.blob)};
+    ref = (struct hsm_key_ref){
+        .profile = u.profile, .reverse = s.reverse, .blob = buf_bytes(&s.blob)};
     assert_err(token_sender_use(kit.token, &ref, HSM_SIGN_ECDSA, "SHA256", NULL,
                                 (struct bytes){digest, sizeof digest}, &signature),
                ERR_OK);

@@ -86,7 +86,9 @@ static bool signature_is_good(const struct buf *cert_der, const uint8_t digest[s
 static enum err sign_once(struct hsm *h, unsigned n)
 {
     CLEANUP(buf_clear) struct buf signature = {0};
-    struct hsm_key_ref key = {world.profile, world.sender.reverse, buf_bytes(&world.sender.blob)};
+    struct hsm_key_ref key = {.profile = world.profile,
+                              .reverse = world.sender.reverse,
+                              .blob = buf_bytes(&world.sender.blob)};
     uint8_t digest[SHA256_DIGEST_LENGTH];
     enum err e;
 
@@ -149,8 +151,9 @@ static void more_threads_than_connections_take_turns(void **state)
 
 static void what_the_service_answers_arrives_with_its_note(void **state)
 {
-    struct hsm_key_ref key = {world.profile, "r-aaaaaaaaaaaaaaaa@" SERVICE_DOMAIN,
-                              buf_bytes(&world.sender.blob)};
+    struct hsm_key_ref key = {.profile = world.profile,
+                              .reverse = "r-aaaaaaaaaaaaaaaa@" SERVICE_DOMAIN,
+                              .blob = buf_bytes(&world.sender.blob)};
     CLEANUP(buf_clear) struct buf out = {0};
     uint8_t digest[SHA256_DIGEST_LENGTH] = {0};
 

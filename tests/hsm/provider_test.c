@@ -34,7 +34,8 @@ struct hsm {
 };
 
 static const uint8_t blob_bytes[] = {1, 2, 3, 4};
-static const struct hsm_key_ref reference = {PROFILE, REVERSE, {blob_bytes, sizeof blob_bytes}};
+static const struct hsm_key_ref reference = {
+    .profile = PROFILE, .reverse = REVERSE, .blob = {blob_bytes, sizeof blob_bytes}};
 
 /* ---- the double ---- */
 

@@ -275,7 +275,8 @@ static void malformed_packets_harm_nobody_else(void **state)
     assert_int_equal(service_fixture_profile(&service, KEY_RSA_2048, profile), ERR_OK);
     assert_int_equal(hsm_sender_new(s.relay, profile, SERVICE_DOMAIN, NULL, false, &sender),
                      ERR_OK);
-    s.key = (struct hsm_key_ref){profile, sender.reverse, buf_bytes(&sender.blob)};
+    s.key = (struct hsm_key_ref){
+        .profile = profile, .reverse = sender.reverse, .blob = buf_bytes(&sender.blob)};
     assert_int_equal(pthread_create(&thread, NULL, signing_main, &s), 0);
     n = send_all_malformed();
     send_malformed("", 0); /* the same as a closed connection: not counted */

@@ -84,7 +84,8 @@ enum err test_key_sign(struct token *t, const char *profile, const char *reverse
                        const struct test_key *k)
 {
     static const uint8_t digest[32] = {7};
-    const struct hsm_key_ref ref = {profile, reverse, buf_bytes(&k->blob)};
+    const struct hsm_key_ref ref = {
+        .profile = profile, .reverse = reverse, .blob = buf_bytes(&k->blob)};
     CLEANUP(buf_clear) struct buf signature = {0};
     bool rsa = EVP_PKEY_is_a(k->public, "RSA");
     struct bytes input = {digest, sizeof digest};

@@ -4,6 +4,7 @@
 #include "tests/hsm/token_fixture.h"
 
 #include <openssl/rsa.h>
+#include <openssl/x509.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,6 +39,33 @@ static enum err reopen(const struct token_options *options)
 
 /* ---- sender keys ---- */
 
+static void a_sender_key_signs_under_no_other_keys_certificate(void **state)
+{
+    static const uint8_t digest[32] = {1};
+    const struct bytes input = {digest, sizeof digest};
+    struct test_key key, other;
+    struct hsm_key_ref ref = {.profile = PROFILE_A, .reverse = REVERSE_A};
+
+    (void)state;
+    test_key_new(&fixture, PROFILE_A, REVERSE_A, KEY_P256, &key);
+    test_key_new(&fixture, PROFILE_A, REVERSE_A, KEY_P256, &other);
+    ref.blob = buf_bytes(&key.blob);
+    for (int own = 0; own < 2; own++) {
+        CLEANUP(buf_clear) struct buf out = {0};
+        unsigned char *spki = NULL;
+        int len = i2d_PUBKEY(own ? key.public : other.public, &spki);
+
+        assert_true(len > 0);
+        ref.spki = (struct bytes){spki, (size_t)len};
+        assert_int_equal(
+            token_sender_use(fixture.token, &ref, HSM_SIGN_ECDSA, "SHA256", NULL, input, &out),
+            own ? ERR_OK : ERR_TAMPERED);
+        OPENSSL_free(spki);
+    }
+    test_key_clear(&key);
+    test_key_clear(&other);
+}
+
 static void a_sender_key_of_every_type_signs_and_tells_its_public_half(void **state)
 {
     static const enum key_type types[] = {KEY_RSA_2048, KEY_RSA_3072, KEY_P256};
@@ -46,7 +74,7 @@ static void a_sender_key_of_every_type_signs_and_tells_its_public_half(void **st
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         struct test_key key;
         struct sender_blob read;
-        struct hsm_key_ref ref = {PROFILE_A, REVERSE_A, {0}};
+        struct hsm_key_ref ref = {.profile = PROFILE_A, .reverse = REVERSE_A};
         EVP_PKEY *public = NULL;
 
         test_key_new(&fixture, PROFILE_A, REVERSE_A, types[i], &key);
@@ -99,7 +127,8 @@ static void decryption_tells_padding_from_a_digest_the_token_lacks(void **state)
     (void)state;
     test_key_new(&fixture, PROFILE_A, REVERSE_A, KEY_RSA_2048, &key);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const struct hsm_key_ref ref = {PROFILE_A, REVERSE_A, buf_bytes(&key.blob)};
+        const struct hsm_key_ref ref = {
+            .profile = PROFILE_A, .reverse = REVERSE_A, .blob = buf_bytes(&key.blob)};
         const char *oaep = cases[i].padding == RSA_PKCS1_OAEP_PADDING ? cases[i].md : NULL;
         CLEANUP(buf_clear) struct buf out = {0};
         uint8_t cipher[384];
@@ -122,7 +151,7 @@ static void ecdh_agrees_with_openssl_and_refuses_points_off_the_curve(void **sta
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(peer, NULL);
     CLEANUP(buf_clear) struct buf out = {0};
     struct test_key key;
-    struct hsm_key_ref ref = {PROFILE_A, REVERSE_A, {0}};
+    struct hsm_key_ref ref = {.profile = PROFILE_A, .reverse = REVERSE_A};
     uint8_t *point = NULL, shared[32];
     size_t point_len = EVP_PKEY_get1_encoded_public_key(peer, &point), len = sizeof shared;
 
@@ -167,7 +196,8 @@ static void a_mechanism_or_digest_that_does_not_fit_is_refused(void **state)
     (void)state;
     test_key_new(&fixture, PROFILE_A, REVERSE_A, KEY_P256, &key);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const struct hsm_key_ref ref = {PROFILE_A, REVERSE_A, buf_bytes(&key.blob)};
+        const struct hsm_key_ref ref = {
+            .profile = PROFILE_A, .reverse = REVERSE_A, .blob = buf_bytes(&key.blob)};
         CLEANUP(buf_clear) struct buf out = {0};
 
         assert_int_equal(token_sender_use(fixture.token, &ref, cases[i].mechanism, cases[i].md,
@@ -301,6 +331,7 @@ static void four_threads_share_fewer_sessions_and_a_small_cache(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_sender_key_signs_under_no_other_keys_certificate),
         cmocka_unit_test(a_sender_key_of_every_type_signs_and_tells_its_public_half),
         cmocka_unit_test(decryption_tells_padding_from_a_digest_the_token_lacks),
         cmocka_unit_test(ecdh_agrees_with_openssl_and_refuses_points_off_the_curve),
