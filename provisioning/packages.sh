@@ -11,7 +11,7 @@ BUILD_PACKAGES=(
 DEMO_PACKAGES=(softhsm2 postfix openssl curl jq ca-certificates)
 TEST_PACKAGES=(
     clang clang-format clang-tidy libclang-rt-14-dev shellcheck libcmocka-dev opensc
-    python3 strace swaks libnss3-tools gpgsm gnupg sqlite3 procps git
+    python3 strace swaks libnet-ssleay-perl libnss3-tools gpgsm gnupg sqlite3 procps git
 )
 
 # install_packages NAME... - install what is missing, quietly, without asking.

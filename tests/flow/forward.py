@@ -43,9 +43,9 @@ def answer(r, rcpts, data=None, mail_from='bob@shop.example.net'):
 
 
 def deliver(r, data, rcpt=None):
-    """Send one message; the one that arrives, judged: (outer header, signed message, entity)."""
-    code, text = answer(r, [rcpt or r.alias], data)
-    assert code == 250, text
+    """Send one message, as a sender does: again on a 4xx. The one that arrives, judged: (outer
+    header, signed message, entity)."""
+    mail.send_retrying(r.smtp_port, 'bob@shop.example.net', rcpt or r.alias, data, 60)
     found = r.inbox.wait()
     assert len(found) == 1, '%d arrived' % len(found)
     with open(found[0], 'rb') as file:
@@ -123,12 +123,14 @@ def protected_fields_reproduce_the_outer_header(r):
 
 @case
 def certificates_of_all_parties_travel_with_the_message(r):
-    data = message(extra=b'Cc: a@p1.example.net, b@p2.example.net\r\n')
-    _, signed, _ = deliver(r, data)
-    _, signature = judge.signed_parts(signed)
-    printed = judge.run(['openssl', 'pkcs7', '-inform', 'DER', '-print_certs', '-noout'], signature)
-    assert printed.count(b'subject=') == 4, printed  # sender, intermediate, two others
-    assert b'CN = r-' in printed
+    for _ in range(20):  # keys for others come from idle pool only; the sender writes again
+        _, signed, _ = deliver(r, message(extra=b'Cc: a@p1.example.net, b@p2.example.net\r\n'))
+        printed = judge.run(['openssl', 'pkcs7', '-inform', 'DER', '-print_certs', '-noout'],
+                            judge.signed_parts(signed)[1])
+        if printed.count(b'subject=CN = r-') == 3:
+            break
+        time.sleep(1)
+    assert printed.count(b'subject=') == 4, printed  # sender, two others, intermediate
 
 
 @case
@@ -145,8 +147,8 @@ def smime_mail_is_wrapped_and_stays_whole(r):
 @case
 def a_message_to_two_aliases_of_one_user_is_two_conversations(r):
     r.sealctl('alias', 'add', 'news@relay.example.com', 'alice')
-    code, text = answer(r, [r.alias, 'news@relay.example.com'], message(b'zoe@z.example.net'))
-    assert code == 250, text
+    data = message(b'zoe@z.example.net')
+    r.wait_until(lambda: answer(r, [r.alias, 'news@relay.example.com'], data)[0] == 250, 'taken')
     found = r.inbox.wait(2)
     senders = set()
     for path in found:
@@ -187,10 +189,10 @@ def two_from_fields_are_refused_and_a_missing_one_is_not(r):
 @case
 def our_own_mail_coming_back_is_a_loop(r):
     reverse = judge.from_address(deliver(r, message())[0])
-    expect(r, 550, '5.4.6', [r.alias], message(reverse.encode()))
-    expect(r, 550, '5.4.6', [r.alias],
+    expect(r, 554, '5.4.6', [r.alias], message(reverse.encode()))
+    expect(r, 554, '5.4.6', [r.alias],
            message(extra=b'Sealrelay-Loop: relay.example.com\r\n' * 6))
-    expect(r, 550, '5.4.6', [r.alias], message(extra=b'Received: by x; now\r\n' * 51))
+    expect(r, 554, '5.4.6', [r.alias], message(extra=b'Received: by x; now\r\n' * 51))
 
 
 @case
@@ -267,13 +269,11 @@ def no_row_of_the_database_adds_a_recipient(r):
     rows = store.execute('UPDATE sender_key SET cert = ?', (der,)).rowcount
     assert rows > 0
     code, _ = answer(r, [r.alias], message())
-    assert 400 <= code < 500, code  # the key does not match; nothing is sealed to the stranger
+    assert 400 <= code < 500, code  # no key signs under another key's certificate
     store.execute('DELETE FROM sender_key')
     store.close()
-    code, text = answer(r, [r.alias], message())
-    assert code == 250, text
-    found = r.inbox.wait()
-    with open(found[0], 'rb') as file:
+    mail.send_retrying(r.smtp_port, 'bob@shop.example.net', r.alias, message())
+    with open(r.inbox.wait()[0], 'rb') as file:
         printed = judge.run(['openssl', 'cms', '-cmsout', '-print', '-noout', '-inform', 'DER'],
                             judge.cms_der(file.read()))
     assert printed.count(b'issuerAndSerialNumber') == 1, 'more than one recipient'

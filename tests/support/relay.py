@@ -14,6 +14,10 @@ import mail
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
+class Died(Exception):
+    """A program ended before it listened."""
+
+
 class Relay:
     def __init__(self, build, env=None):
         self.build = build
@@ -87,22 +91,30 @@ class Relay:
         with open(os.path.join(self.dir, 'log', name + '.log'), 'ab') as log:
             self.started[name] = subprocess.Popen(self.command(name), stdout=log, stderr=log,
                                                   stdin=subprocess.DEVNULL, env=env)
-        if name == 'sealrelayd':
-            self.wait_until(self.listens, 'sealrelayd listens')
-        else:
-            socket = 'hsm-relay.sock' if name == 'sealhsmd' else 'deliver.sock'
-            self.wait_until(lambda: unix_listens(os.path.join(self.dir, 'run', socket)), socket)
+        socket = {'sealhsmd': 'hsm-relay.sock', 'sealdeliver': 'deliver.sock',
+                  'sealrelayd': 'control.sock'}[name]
+        end = time.monotonic() + 30
+        while not unix_listens(os.path.join(self.dir, 'run', socket)):
+            if self.started[name].poll() is not None:
+                raise Died('%s ended at its start' % name)
+            if time.monotonic() > end:
+                raise AssertionError('%s does not listen' % name)
+            time.sleep(0.02)
 
     def restart(self, name, failpoint=None, number=signal.SIGTERM):
         self.stop(name, number)
         self.start(name, failpoint)
 
-    def listens(self):
-        try:
-            mail.Smtp(self.smtp_port).close()
-            return True
-        except (OSError, ConnectionError):
-            return False
+    def restart_armed(self, name, point, action):
+        """Restart with a fail point that fires on its first passage after the start."""
+        for passage in range(1, 10):
+            self.stop(name)
+            try:
+                self.start(name, '%s=%s@%d' % (point, action, passage))
+                return
+            except Died:
+                continue
+        raise AssertionError('%s is passed too often at the start' % point)
 
     @staticmethod
     def wait_until(condition, what, seconds=30):
@@ -119,14 +131,14 @@ class Relay:
             raise AssertionError('sealctl %s: %s' % (' '.join(words), done.stderr.decode()))
         return json.loads(done.stdout) if done.stdout.strip() else None
 
-    def found_in_clear(self, marker):
-        """Files of the relay, the key service and their sockets' folders that hold marker."""
+    def found_in_clear(self, marker, next_hop_too=True):
+        """Files that hold marker: of our programs, and of the next hop unless told otherwise."""
         found = []
         for part in ('relay', 'hsm', 'run', 'log', 'etc', 'token', 'postfix'):
             for folder, _, names in os.walk(os.path.join(self.dir, part)):
                 for name in names:
                     path = os.path.join(folder, name)
-                    if not os.path.isfile(path):
+                    if not os.path.isfile(path) or ('postfix' in path and not next_hop_too):
                         continue
                     with open(path, 'rb') as file:
                         if marker in file.read():
