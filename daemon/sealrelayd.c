@@ -24,6 +24,9 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+/* Making an RSA key for a new correspondent may take the token a few seconds. */
+#define HSM_TIMEOUT_MS 10000
+
 struct relay {
     struct relay_config config;
     struct hop hops[RELAY_HOPS_MAX];
@@ -59,7 +62,7 @@ static enum err fail(const char *what, enum err e)
 static enum err open_state(struct relay *r)
 {
     const struct relay_config *c = &r->config;
-    struct hsm_options hsm = {.socket_path = c->hsm_socket};
+    struct hsm_options hsm = {.socket_path = c->hsm_socket, .timeout_ms = HSM_TIMEOUT_MS};
     char path[PATH_MAX];
     struct queue_options queue = {
         .dir = path, .lifetime_s = c->lifetime_s, .free_min_bytes = c->free_min};

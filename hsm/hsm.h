@@ -47,6 +47,10 @@ struct hsm_options {
 enum err hsm_open(const struct hsm_options *options, struct hsm **out);
 void hsm_free(struct hsm *h);
 
+/* hsm_deadline - no call of this thread lasts beyond this instant of clock_mono_ms(), whatever the
+ * handle's timeout_ms says; for work that has to answer somebody in time. 0: no such instant. */
+void hsm_deadline(int64_t mono_ms);
+
 /* Every call below may also answer ERR_HSM_AWAY (no service, no token, deadline passed), ERR_PIN,
  * ERR_BUSY, ERR_NOMEM, and ERR_REFUSED where the socket's role may not make it. */
 

@@ -40,7 +40,7 @@ static const struct ini_key keys[] = {
     CONFIG("limits", "catch_all_per_day", INI_UINT, catch_all_per_day, 0, 0, false),
     CONFIG("queue", "lifetime", INI_TIME, lifetime_s, 60, 30 * 86400, false),
     CONFIG("queue", "retry_first", INI_TIME, retry_first_s, 1, 86400, false),
-    CONFIG("queue", "retry_max", INI_TIME, retry_max_s, 1, 86400, false),
+    CONFIG("queue", "retry_max", INI_TIME, retry_max_s, 1, 10800, false),
     CONFIG("queue", "free_min", INI_SIZE, free_min, 0, 0, false),
     CONFIG("queue", "messages_per_session", INI_UINT, messages_per_session, 1, 1000, false),
     HOP("host", INI_STRING, host, 0, 0),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* forward.c - a stranger's message becomes a sealed one; read forward_message() from top to bottom.
+/* forward.c - a stranger's message becomes a sealed one; read forward_steps() from top to bottom.
  *
  * Everything a message gathers on its way lies in a parcel, so that each step is one call and
  * cleaning up is one call. Nothing reaches the queue but what seal_run() wrote. */
@@ -344,8 +344,8 @@ static enum err in_time(const struct forward_job *job, enum err e)
                                                    : err_note(ERR_TIMEOUT, "forward", "deadline");
 }
 
-enum err forward_message(struct forward *f, const struct forward_job *job,
-                         struct queue_writer **out)
+static enum err forward_steps(struct forward *f, const struct forward_job *job,
+                              struct queue_writer **out)
 {
     CLEANUP(parcel_clear) struct parcel p = {0};
     enum err e = message_parse(job->data, &p.message);
@@ -372,4 +372,15 @@ enum err forward_message(struct forward *f, const struct forward_job *job,
     *out = p.writer;
     p.writer = NULL;
     return ERR_OK;
+}
+
+enum err forward_message(struct forward *f, const struct forward_job *job,
+                         struct queue_writer **out)
+{
+    enum err e;
+
+    hsm_deadline(job->deadline_mono_ms);
+    e = forward_steps(f, job, out);
+    hsm_deadline(0);
+    return e;
 }

@@ -11,6 +11,13 @@
 
 #include <string.h>
 
+static _Thread_local int64_t thread_deadline_ms; /* 0: none */
+
+void hsm_deadline(int64_t mono_ms)
+{
+    thread_deadline_ms = mono_ms;
+}
+
 char *text_field(const char *s)
 {
     return s ? (char *)(uintptr_t)s : (char *)(uintptr_t) "";
@@ -84,6 +91,13 @@ static enum err call_receive(int fd, int64_t deadline_ms, struct buf *data, Seal
     return buf_error(data);
 }
 
+static int64_t call_deadline_ms(const struct hsm *h)
+{
+    int64_t own = clock_mono_ms() + pool_timeout_ms(h);
+
+    return thread_deadline_ms && thread_deadline_ms < own ? thread_deadline_ms : own;
+}
+
 /* What the service said of the call. */
 static enum err call_result(const Seal__Response *r)
 {
@@ -98,7 +112,7 @@ enum err hsm_call(struct hsm *h, const Seal__Request *request, struct buf *data_
     CLEANUP(buf_wipe) struct buf packet = {0};
     CLEANUP(buf_wipe) struct buf data = {0};
     CLEANUP(response_free) Seal__Response *response = NULL;
-    int64_t deadline_ms = clock_mono_ms() + pool_timeout_ms(h);
+    int64_t deadline_ms = call_deadline_ms(h);
     int fd = -1;
     enum err e = message_pack(&request->base, &packet);
 
