@@ -1,10 +1,68 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* fixture.c - messages whose content follows from their number. */
+/* fixture.c - a queue in a private folder, and messages whose content follows from their number. */
 #include "tests/queue/fixture.h"
 
+// clang-format off
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+// clang-format on
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+struct queue_fixture fixture;
+
+int fixture_start(void **state)
+{
+    (void)state;
+    scratch_new(fixture.dir);
+    fixture.hsm = hsm_double_new();
+    fixture.options = (struct queue_options){.dir = fixture.dir};
+    assert_int_equal(queue_open(&fixture.options, fixture.hsm, &fixture.queue), ERR_OK);
+    return 0;
+}
+
+int fixture_end(void **state)
+{
+    (void)state;
+    queue_close(fixture.queue);
+    hsm_double_free(fixture.hsm);
+    scratch_remove(fixture.dir);
+    return 0;
+}
+
+void fixture_reopen(void)
+{
+    queue_close(fixture.queue);
+    fixture.queue = NULL;
+    assert_int_equal(queue_open(&fixture.options, fixture.hsm, &fixture.queue), ERR_OK);
+}
+
+struct queue_item fixture_show(unsigned n)
+{
+    struct queue_item item;
+    id_text id;
+
+    message_id(n, id);
+    assert_int_equal(queue_show(fixture.queue, id, &item), ERR_OK);
+    return item;
+}
+
+enum queue_state fixture_state_of(unsigned n)
+{
+    return fixture_show(n).state;
+}
+
+enum err fixture_order(unsigned n, enum queue_order order, int64_t now_s)
+{
+    size_t changed;
+    id_text id;
+
+    message_id(n, id);
+    return queue_order(fixture.queue, id, order, now_s, &changed);
+}
 
 static const char digits[] = "abcdefghijklmnopqrstuvwxyz234567";
 

@@ -4,12 +4,34 @@
 #define SEALRELAY_TESTS_QUEUE_FIXTURE_H
 
 #include "daemon/queue/queue.h"
+#include "tests/support/hsm_double.h"
+#include "tests/support/scratch.h"
 
 #define FIXTURE_NOW     INT64_C(1800000000)
 #define FIXTURE_PROFILE "pppppppppppppppp"
 #define FIXTURE_MARKER  "MARKER-IN-CLEAR"
 #define FIXTURE_SMALL   ((size_t)2000)
 #define FIXTURE_LARGE   ((size_t)700000) /* past the threshold of a file */
+
+/* The queue of the case that runs, in a private folder, with a double of the key service. */
+struct queue_fixture {
+    scratch_path dir;
+    struct hsm *hsm;
+    struct queue *queue;
+    struct queue_options options;
+};
+extern struct queue_fixture fixture;
+
+/* fixture_start, fixture_end - set-up and tear-down of a case. */
+int fixture_start(void **state);
+int fixture_end(void **state);
+/* fixture_reopen - what a start of the relay does. */
+void fixture_reopen(void);
+/* fixture_show - the entry of message n. fixture_state_of - its state. */
+struct queue_item fixture_show(unsigned n);
+enum queue_state fixture_state_of(unsigned n);
+/* fixture_order - the operator's order about message n. */
+enum err fixture_order(unsigned n, enum queue_order order, int64_t now_s);
 
 /* message_id - the id of message number n, n below 32^4. */
 void message_id(unsigned n, id_text out);

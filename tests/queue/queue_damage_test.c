@@ -30,35 +30,14 @@ static size_t size_of(unsigned n)
     return n >= 1 && n <= sizeof sizes / sizeof sizes[0] ? sizes[n - 1] : 0;
 }
 
-static scratch_path dir;
-static struct hsm *hsm;
-static struct queue *queue;
-static struct queue_options options;
-
 static int setup(void **state)
 {
-    (void)state;
-    scratch_new(dir);
-    hsm = hsm_double_new();
-    options = (struct queue_options){.dir = dir};
-    assert_int_equal(queue_open(&options, hsm, &queue), ERR_OK);
+    (void)fixture_start(state);
     for (unsigned i = 1; i <= N_MESSAGES; i++) {
-        assert_int_equal(message_put(queue, i, size_of(i), "", NOW), ERR_OK);
-        if (i == 2) {
-            queue_close(queue);
-            queue = NULL;
-            assert_int_equal(queue_open(&options, hsm, &queue), ERR_OK);
-        }
+        assert_int_equal(message_put(fixture.queue, i, size_of(i), "", NOW), ERR_OK);
+        if (i == 2)
+            fixture_reopen();
     }
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    queue_close(queue);
-    hsm_double_free(hsm);
-    scratch_remove(dir);
     return 0;
 }
 
@@ -69,7 +48,7 @@ static void body_path(unsigned n, scratch_path out)
 
     message_id(n, id);
     (void)snprintf(name, sizeof name, "body/%s", id);
-    scratch_join(dir, name, out);
+    scratch_join(fixture.dir, name, out);
 }
 
 static void file_put(unsigned n, off_t at, const void *data, size_t len)
@@ -112,16 +91,17 @@ static void deliver(void)
     size_t n = 0;
     enum err e;
 
-    while ((e = queue_take(queue, NOW, NULL, 0, N_MESSAGES, items, &n, &due_in_s)) == ERR_OK)
+    while ((e = queue_take(fixture.queue, NOW, NULL, 0, N_MESSAGES, items, &n, &due_in_s)) ==
+           ERR_OK)
         for (size_t i = 0; i < n; i++) {
             unsigned number = message_number(&items[i]);
 
             assert_true(number > 0);
-            e = message_check(queue, number, size_of(number));
+            e = message_check(fixture.queue, number, size_of(number));
             assert_true(e == ERR_OK || e == ERR_TAMPERED);
-            assert_int_equal(
-                finish_one(queue, number, e ? OUTCOME_RETRY : OUTCOME_DONE, NOW + 60, "451"),
-                ERR_OK);
+            assert_int_equal(finish_one(fixture.queue, number, e ? OUTCOME_RETRY : OUTCOME_DONE,
+                                        NOW + 60, "451"),
+                             ERR_OK);
         }
     assert_int_equal(e, ERR_NOT_FOUND);
 }
@@ -141,12 +121,12 @@ static void expect_held(unsigned n_held, const char *reason)
 
     (void)snprintf(text, sizeof text, "%s", reason);
     deliver();
-    assert_int_equal(queue_count(queue, &c), ERR_OK);
+    assert_int_equal(queue_count(fixture.queue, &c), ERR_OK);
     assert_int_equal(c.held, n_held);
     assert_int_equal(c.ready + c.active + c.failed, 0);
-    assert_int_equal(queue_each(queue, true, check_reason, text), ERR_OK);
-    assert_int_equal(message_put(queue, 100, FIXTURE_LARGE, "", NOW), ERR_OK);
-    assert_int_equal(message_check(queue, 100, FIXTURE_LARGE), ERR_OK);
+    assert_int_equal(queue_each(fixture.queue, true, check_reason, text), ERR_OK);
+    assert_int_equal(message_put(fixture.queue, 100, FIXTURE_LARGE, "", NOW), ERR_OK);
+    assert_int_equal(message_check(fixture.queue, 100, FIXTURE_LARGE), ERR_OK);
 }
 
 static void changed_rows_are_held(void **state)
@@ -194,9 +174,9 @@ static void changed_rows_are_held(void **state)
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        scratch_sql(dir, "queue.db", cases[i].change);
+        scratch_sql(fixture.dir, "queue.db", cases[i].change);
         expect_held(cases[i].held, cases[i].reason);
-        (void)teardown(state);
+        (void)fixture_end(state);
         (void)setup(state);
     }
 }
@@ -218,7 +198,7 @@ static void a_file_cut_short_is_held(void **state)
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
         file_cut(2, lengths[i]);
         expect_held(1, "damaged");
-        (void)teardown(state);
+        (void)fixture_end(state);
         (void)setup(state);
     }
 }
@@ -227,7 +207,7 @@ static void a_file_cut_at_a_chunk_with_its_row_adjusted_is_held(void **state)
 {
     (void)state;
     file_cut(2, (off_t)5 * CHUNK);
-    scratch_sql(dir, "queue.db", "UPDATE entry SET sealed_bytes = 327760 WHERE n = 2");
+    scratch_sql(fixture.dir, "queue.db", "UPDATE entry SET sealed_bytes = 327760 WHERE n = 2");
     expect_held(1, "damaged");
 }
 
@@ -241,7 +221,7 @@ static void a_file_with_one_bit_changed_is_held(void **state)
         byte ^= 1;
         file_put(2, places[i], &byte, 1);
         expect_held(1, "damaged");
-        (void)teardown(state);
+        (void)fixture_end(state);
         (void)setup(state);
     }
 }
@@ -268,7 +248,7 @@ static void files_of_two_entries_exchanged_are_held(void **state)
     (void)state;
     body_path(2, two);
     body_path(4, four);
-    scratch_join(dir, "between", between);
+    scratch_join(fixture.dir, "between", between);
     assert_int_equal(rename(two, between), 0);
     assert_int_equal(rename(four, two), 0);
     assert_int_equal(rename(between, four), 0);
@@ -289,25 +269,23 @@ static void a_held_entry_can_be_released_or_dropped(void **state)
     message_id(2, id);
     byte ^= 1;
     file_put(2, 5, &byte, 1);
-    assert_int_equal(queue_order(queue, id, ORDER_RELEASE, NOW, &changed), ERR_OK);
-    assert_int_equal(message_check(queue, 2, sizes[1]), ERR_OK);
+    assert_int_equal(queue_order(fixture.queue, id, ORDER_RELEASE, NOW, &changed), ERR_OK);
+    assert_int_equal(message_check(fixture.queue, 2, sizes[1]), ERR_OK);
     file_cut(2, 0);
     deliver();
-    assert_int_equal(queue_order(queue, id, ORDER_DROP, NOW, &changed), ERR_OK);
+    assert_int_equal(queue_order(fixture.queue, id, ORDER_DROP, NOW, &changed), ERR_OK);
     assert_int_equal(changed, 1);
-    assert_int_equal(scratch_files(dir, "body"), 0);
+    assert_int_equal(scratch_files(fixture.dir, "body"), 0);
 }
 
 static void a_destroyed_spool_key_holds_its_entries_only(void **state)
 {
     (void)state;
-    hsm_double_generation(hsm, 2);
-    queue_close(queue);
-    queue = NULL;
-    assert_int_equal(queue_open(&options, hsm, &queue), ERR_OK);
-    assert_int_equal(message_put(queue, 5, MEDIUM, "", NOW), ERR_OK);
-    assert_int_equal(hsm_spool_retire(hsm, 2), ERR_OK);
-    assert_int_equal(message_check(queue, 5, MEDIUM), ERR_OK);
+    hsm_double_generation(fixture.hsm, 2);
+    fixture_reopen();
+    assert_int_equal(message_put(fixture.queue, 5, MEDIUM, "", NOW), ERR_OK);
+    assert_int_equal(hsm_spool_retire(fixture.hsm, 2), ERR_OK);
+    assert_int_equal(message_check(fixture.queue, 5, MEDIUM), ERR_OK);
     expect_held(4, "data key is gone");
 }
 
@@ -331,14 +309,14 @@ static void use_garbage(void)
     int64_t due_in_s;
     size_t n = 0;
 
-    assert_true(is_failure_of_the_disk(queue_release_active(queue)));
-    assert_true(is_failure_of_the_disk(message_put(queue, 50, MEDIUM, "", NOW)));
-    assert_true(is_failure_of_the_disk(queue_count(queue, &counts)));
-    assert_true(is_failure_of_the_disk(queue_each(queue, true, pass_item, NULL)));
-    assert_true(
-        is_failure_of_the_disk(queue_take(queue, NOW, NULL, 0, N_MESSAGES, items, &n, &due_in_s)));
+    assert_true(is_failure_of_the_disk(queue_release_active(fixture.queue)));
+    assert_true(is_failure_of_the_disk(message_put(fixture.queue, 50, MEDIUM, "", NOW)));
+    assert_true(is_failure_of_the_disk(queue_count(fixture.queue, &counts)));
+    assert_true(is_failure_of_the_disk(queue_each(fixture.queue, true, pass_item, NULL)));
+    assert_true(is_failure_of_the_disk(
+        queue_take(fixture.queue, NOW, NULL, 0, N_MESSAGES, items, &n, &due_in_s)));
     for (unsigned i = 1; i <= N_MESSAGES; i++)
-        assert_true(is_failure_of_the_disk(message_check(queue, i, size_of(i))));
+        assert_true(is_failure_of_the_disk(message_check(fixture.queue, i, size_of(i))));
 }
 
 static void pages_of_garbage_are_told_and_harm_nothing(void **state)
@@ -351,23 +329,23 @@ static void pages_of_garbage_are_told_and_harm_nothing(void **state)
         enum err e;
         int fd;
 
-        queue_close(queue);
-        queue = NULL;
-        scratch_join(dir, "queue.db", path);
+        queue_close(fixture.queue);
+        fixture.queue = NULL;
+        scratch_join(fixture.dir, "queue.db", path);
         fd = open(path, O_WRONLY | O_CLOEXEC);
         assert_true(fd >= 0);
         assert_int_equal(pwrite(fd, garbage, sizeof garbage, page * 4096), sizeof garbage);
         (void)close(fd);
-        e = queue_open(&options, hsm, &queue);
+        e = queue_open(&fixture.options, fixture.hsm, &fixture.queue);
         assert_true(e == ERR_OK || e == ERR_CONFIG || e == ERR_TAMPERED);
         if (!e)
             use_garbage();
-        (void)teardown(state);
+        (void)fixture_end(state);
         (void)setup(state);
     }
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, fixture_end)
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -23,37 +23,13 @@
 #define N_EACH    20u
 #define MANY      100000
 
-static scratch_path dir;
-static struct hsm *hsm;
-static struct queue *queue;
-
-static int setup(void **state)
-{
-    struct queue_options options = {.dir = dir};
-
-    (void)state;
-    scratch_new(dir);
-    hsm = hsm_double_new();
-    assert_int_equal(queue_open(&options, hsm, &queue), ERR_OK);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    queue_close(queue);
-    hsm_double_free(hsm);
-    scratch_remove(dir);
-    return 0;
-}
-
 static void *put_many(void *arg)
 {
     unsigned thread = *(const unsigned *)arg;
 
     for (unsigned i = 0; i < N_EACH; i++)
-        if (message_put(queue, 1 + thread * N_EACH + i, i == 0 ? FIXTURE_LARGE : FIXTURE_SMALL, "",
-                        NOW))
+        if (message_put(fixture.queue, 1 + thread * N_EACH + i,
+                        i == 0 ? FIXTURE_LARGE : FIXTURE_SMALL, "", NOW))
             return "failed";
     return NULL;
 }
@@ -82,16 +58,17 @@ static void sessions_that_wait_together_share_a_sync(void **state)
 
     (void)state;
     run_threads(put_many);
-    queue_stats_get(queue, &stats);
+    queue_stats_get(fixture.queue, &stats);
     assert_int_equal(stats.messages, N_THREADS * N_EACH);
     assert_true(stats.commits < stats.messages);
     /* each of the 16 files needs one of its own */
     assert_true(stats.syncs < stats.messages + N_THREADS);
-    assert_int_equal(queue_count(queue, &counts), ERR_OK);
+    assert_int_equal(queue_count(fixture.queue, &counts), ERR_OK);
     assert_int_equal(counts.ready, N_THREADS * N_EACH);
     for (unsigned i = 1; i <= N_THREADS * N_EACH; i += 7)
-        assert_int_equal(message_check(queue, i, i % N_EACH == 1 ? FIXTURE_LARGE : FIXTURE_SMALL),
-                         ERR_OK);
+        assert_int_equal(
+            message_check(fixture.queue, i, i % N_EACH == 1 ? FIXTURE_LARGE : FIXTURE_SMALL),
+            ERR_OK);
 }
 
 static atomic_uint taken[N_THREADS * N_EACH + 1];
@@ -102,10 +79,10 @@ static void *deliver_many(void *arg)
     enum err e;
 
     (void)arg;
-    while ((e = take_one(queue, NOW, &n)) == ERR_OK) {
+    while ((e = take_one(fixture.queue, NOW, &n)) == ERR_OK) {
         atomic_fetch_add(&taken[n], 1);
-        if (message_check(queue, n, n % N_EACH == 1 ? FIXTURE_LARGE : FIXTURE_SMALL) ||
-            finish_one(queue, n, OUTCOME_DONE, 0, "250 ok"))
+        if (message_check(fixture.queue, n, n % N_EACH == 1 ? FIXTURE_LARGE : FIXTURE_SMALL) ||
+            finish_one(fixture.queue, n, OUTCOME_DONE, 0, "250 ok"))
             return "failed";
     }
     return e == ERR_NOT_FOUND ? NULL : "failed";
@@ -120,9 +97,9 @@ static void runners_in_parallel_take_each_entry_once(void **state)
     run_threads(deliver_many);
     for (unsigned i = 1; i <= N_THREADS * N_EACH; i++)
         assert_int_equal(atomic_load(&taken[i]), 1);
-    assert_int_equal(queue_count(queue, &counts), ERR_OK);
+    assert_int_equal(queue_count(fixture.queue, &counts), ERR_OK);
     assert_int_equal(counts.ready + counts.active + counts.held + counts.failed, 0);
-    assert_int_equal(scratch_files(dir, "body"), 0);
+    assert_int_equal(scratch_files(fixture.dir, "body"), 0);
 }
 
 static size_t resident_bytes(void)
@@ -145,7 +122,6 @@ static enum err count_item(void *ctx, const struct queue_item *item)
 
 static void a_hundred_thousand_entries_start_quickly_in_bounded_memory(void **state)
 {
-    struct queue_options options = {.dir = dir};
     struct queue_item items[50];
     struct queue_counts counts;
     int64_t due_in_s;
@@ -155,12 +131,12 @@ static void a_hundred_thousand_entries_start_quickly_in_bounded_memory(void **st
     size_t n = 0;
 
     (void)state;
-    assert_int_equal(message_put(queue, 1, FIXTURE_SMALL, "far.example", NOW), ERR_OK);
-    queue_close(queue);
-    queue = NULL;
+    assert_int_equal(message_put(fixture.queue, 1, FIXTURE_SMALL, "far.example", NOW), ERR_OK);
+    queue_close(fixture.queue);
+    fixture.queue = NULL;
     /* copies of a row: their names are wrong, so they do not open, but they are there */
     scratch_sql(
-        dir, "queue.db",
+        fixture.dir, "queue.db",
         "WITH RECURSIVE c (i) AS (VALUES (2) UNION ALL SELECT i + 1 FROM c WHERE i < 100000)"
         " INSERT INTO entry SELECT i, printf('%016d', i), version, direction, state,"
         " profile, 'hop' || (i % 10), created_s, since_s, created_s + 1 + i / 10, attempts,"
@@ -168,24 +144,24 @@ static void a_hundred_thousand_entries_start_quickly_in_bounded_memory(void **st
         " FROM c, entry WHERE n = 1");
     before = resident_bytes();
     start_ms = clock_mono_ms();
-    assert_int_equal(queue_open(&options, hsm, &queue), ERR_OK);
-    assert_int_equal(queue_release_active(queue), ERR_OK);
-    assert_int_equal(message_put(queue, 2, FIXTURE_SMALL, "new.example", NOW - 5), ERR_OK);
-    assert_int_equal(queue_take(queue, NOW, NULL, 0, 50, items, &n, &due_in_s), ERR_OK);
+    assert_int_equal(queue_open(&fixture.options, fixture.hsm, &fixture.queue), ERR_OK);
+    assert_int_equal(queue_release_active(fixture.queue), ERR_OK);
+    assert_int_equal(message_put(fixture.queue, 2, FIXTURE_SMALL, "new.example", NOW - 5), ERR_OK);
+    assert_int_equal(queue_take(fixture.queue, NOW, NULL, 0, 50, items, &n, &due_in_s), ERR_OK);
     assert_int_equal(n, 1);
     assert_string_equal(items[0].hop, "new.example");
-    assert_int_equal(queue_take(queue, NOW, NULL, 0, 50, items, &n, &due_in_s), ERR_OK);
+    assert_int_equal(queue_take(fixture.queue, NOW, NULL, 0, 50, items, &n, &due_in_s), ERR_OK);
     assert_string_equal(items[0].hop, "far.example");
     assert_true(clock_mono_ms() - start_ms < 2000);
-    assert_int_equal(queue_count(queue, &counts), ERR_OK);
+    assert_int_equal(queue_count(fixture.queue, &counts), ERR_OK);
     assert_int_equal(counts.ready, MANY - 1);
     assert_int_equal(counts.active, 2);
-    assert_int_equal(queue_each(queue, false, count_item, &listed), ERR_OK);
+    assert_int_equal(queue_each(fixture.queue, false, count_item, &listed), ERR_OK);
     assert_int_equal(listed, MANY + 1);
     assert_true(resident_bytes() < before + (size_t)64 * 1024 * 1024);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, fixture_start, fixture_end)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
