@@ -101,11 +101,15 @@ static enum err sql_settings(struct sql *s)
                        "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0; PRAGMA cell_size_check=ON;");
 }
 
-/* SQLite makes files 0644 less umask; made by us first, its log takes the same mode over. */
+/* SQLite makes files 0644 less umask; made by us first, its log takes the same mode over. A file
+ * that is there already is not opened: closing any descriptor of it would drop the locks that this
+ * process's other connection holds, and then another program's close would delete the log. */
 static enum err file_prepare(const char *path)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
+    if (fd < 0 && errno == EEXIST)
+        return ERR_OK;
     if (fd < 0)
         return err_note(errno == ENOENT || errno == ENOTDIR ? ERR_CONFIG
                         : errno == ENOSPC                   ? ERR_NOSPACE

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 // clang-format on
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #define APPLICATION 0x54455354
@@ -205,6 +207,36 @@ static void a_database_locked_by_another_is_told_as_busy(void **state)
     sql_close(two);
 }
 
+/* Does this process hold a POSIX lock on the file? */
+static bool is_locked(const char *file)
+{
+    char line[200], word[40];
+    struct stat st;
+    bool found = false;
+    FILE *locks = fopen("/proc/locks", "re");
+
+    assert_non_null(locks);
+    assert_int_equal(stat(file, &st), 0);
+    (void)snprintf(word, sizeof word, ":%llu ", (unsigned long long)st.st_ino);
+    while (fgets(line, sizeof line, locks))
+        found = found || (strstr(line, word) && strstr(line, "POSIX"));
+    assert_int_equal(fclose(locks), 0);
+    return found;
+}
+
+static void a_second_connection_leaves_the_firsts_locks_alone(void **state)
+{
+    struct sql *first = NULL, *second = NULL;
+
+    (void)state;
+    assert_int_equal(sql_open(path, &version_3, &first), ERR_OK);
+    assert_true(is_locked(path));
+    assert_int_equal(sql_open(path, &version_3, &second), ERR_OK);
+    sql_close(second);
+    assert_true(is_locked(path));
+    sql_close(first);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 int main(void)
 {
@@ -220,6 +252,7 @@ int main(void)
         CASE(a_constraint_is_told_as_exists_and_a_rollback_undoes),
         CASE(a_full_database_is_told_as_no_space),
         CASE(a_database_locked_by_another_is_told_as_busy),
+        CASE(a_second_connection_leaves_the_firsts_locks_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
