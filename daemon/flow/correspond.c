@@ -5,6 +5,7 @@
 #include "daemon/message/address.h"
 
 #include <openssl/asn1.h>
+#include <pthread.h>
 #include <time.h>
 
 void correspondent_clear(struct correspondent *c)
@@ -102,13 +103,42 @@ enum err correspond_find(const struct correspond_request *r, const char *address
     return ERR_OK;
 }
 
-enum err correspond_make(const struct correspond_request *r, const char *address, bool idle_only,
-                         struct correspondent *out)
+/* A key is dear: of sessions that bring the same new correspondent, one makes it. */
+static pthread_mutex_t *making_lock(const struct correspond_request *r, const char *address)
+{
+    static pthread_mutex_t locks[] = {
+        PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
+        PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
+        PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
+    };
+    uint64_t sum = (uint64_t)r->alias->id;
+
+    for (const char *at = address; *at; at++)
+        sum = sum * 31 + (uint8_t)*at;
+    return &locks[sum % (sizeof locks / sizeof *locks)];
+}
+
+static enum err making_begin(pthread_mutex_t *lock, int64_t deadline_ms)
+{
+    struct timespec until = {.tv_sec = (time_t)(deadline_ms / 1000),
+                             .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
+
+    return pthread_mutex_clocklock(lock, CLOCK_MONOTONIC, &until) == 0
+               ? ERR_OK
+               : err_note(ERR_TIMEOUT, "correspondent", "another session is still making keys");
+}
+
+static enum err make_locked(const struct correspond_request *r, const char *address, bool idle_only,
+                            struct correspondent *out)
 {
     struct correspondent c = {0};
     CLEANUP(hsm_sender_clear) struct hsm_sender made = {0};
-    enum err e = store_correspondent_find(r->store, r->alias->id, address, &c.row);
+    enum err e = correspond_find(r, address, out);
 
+    if (e != ERR_NOT_FOUND)
+        return e; /* whoever had the lock before has made it */
+    err_note_clear();
+    e = store_correspondent_find(r->store, r->alias->id, address, &c.row);
     if (e && e != ERR_NOT_FOUND)
         return e;
     err_note_clear();
@@ -135,4 +165,17 @@ enum err correspond_make(const struct correspond_request *r, const char *address
     }
     *out = c;
     return ERR_OK;
+}
+
+enum err correspond_make(const struct correspond_request *r, const char *address, bool idle_only,
+                         struct correspondent *out)
+{
+    pthread_mutex_t *lock = making_lock(r, address);
+    enum err e = making_begin(lock, r->deadline_mono_ms);
+
+    if (e)
+        return e;
+    e = make_locked(r, address, idle_only, out);
+    (void)pthread_mutex_unlock(lock);
+    return e;
 }

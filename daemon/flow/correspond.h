@@ -25,6 +25,7 @@ struct correspond_request {
     const struct hsm_profile *profile;
     const struct store_alias *alias;
     int64_t now_s;
+    int64_t deadline_mono_ms; /* for waiting on another session that makes the same correspondent */
 };
 
 /* correspond_find - the correspondent as it is known already, its key renewed if that is due.
@@ -33,9 +34,9 @@ enum err correspond_find(const struct correspond_request *r, const char *address
                          struct correspondent *out);
 
 /* correspond_make - make what correspond_find did not find: a key at least, a reverse alias too
- * when there is none.
+ * when there is none. Sessions that want the same one at once make it once.
  *   idle_only  do not wait for a key: for the addresses beyond a message's sender
- * Errors: ERR_SHARE, ERR_LIMIT, and those of store and key service. */
+ * Errors: ERR_SHARE, ERR_LIMIT, ERR_TIMEOUT, and those of store and key service. */
 enum err correspond_make(const struct correspond_request *r, const char *address, bool idle_only,
                          struct correspondent *out);
 

@@ -66,7 +66,8 @@ static struct correspond_request request_of(const struct forward *f, const struc
                                        .hsm = f->hsm,
                                        .profile = &p->profile,
                                        .alias = &p->alias,
-                                       .now_s = job->now_s};
+                                       .now_s = job->now_s,
+                                       .deadline_mono_ms = job->deadline_mono_ms};
 }
 
 static enum err find_profile(struct forward *f, const struct forward_job *job, struct parcel *p)
