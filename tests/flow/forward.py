@@ -4,6 +4,7 @@ part is away. Every message that arrives is judged by openssl cms; nothing may a
 import os
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -290,6 +291,32 @@ def every_step_that_fails_defers_and_nothing_leaves_unsealed(r):
         found = r.inbox.wait()
         assert len(found) == 1
     r.restart('sealrelayd')
+
+
+@case
+def sockets_may_come_from_the_service_manager(r):
+    """systemd's protocol: descriptors from 3 on, their names, and the pid they are meant for."""
+    with socket.create_server(('127.0.0.1', 0)) as smtp, \
+            socket.create_server(('127.0.0.1', 0)) as lmtp:
+        r.stop('sealrelayd')
+
+        def hand_over():
+            given = [os.dup(smtp.fileno()), os.dup(lmtp.fileno())]
+            for number, fd in enumerate(given):
+                os.dup2(fd, 3 + number)
+
+        script = 'LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=smtp:lmtp exec "$@"'
+        with subprocess.Popen(['sh', '-c', script, 'sh', *r.command('sealrelayd')],
+                              stderr=subprocess.DEVNULL, preexec_fn=hand_over,
+                              pass_fds=(3, 4)) as process:
+            try:
+                assert 'relay.example.com' in mail.Smtp(smtp.getsockname()[1]).extensions
+                assert 'relay.example.com' in mail.Smtp(lmtp.getsockname()[1],
+                                                        'LHLO client.example.net').extensions
+            finally:
+                process.terminate()
+        assert process.returncode == 0, 'it ended with %d' % process.returncode
+    r.start('sealrelayd')
 
 
 @case
