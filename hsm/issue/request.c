@@ -92,6 +92,19 @@ static enum err cms_parse(struct bytes der, CMS_ContentInfo **out)
     return ERR_OK;
 }
 
+/* A signature without signed attributes is one over the bare content; then the attributes of any
+ * other signature by the same key could be handed in as a content that was never meant (RFC 5652
+ * 5.4, 11.1). */
+static bool attributes_are_good(CMS_ContentInfo *cms, CMS_SignerInfo *signer)
+{
+    const ASN1_OBJECT *type = CMS_get0_eContentType(cms);
+    const ASN1_OBJECT *told = CMS_signed_get0_data_by_OBJ(signer, OBJ_nid2obj(NID_pkcs9_contentType),
+                                                          -3, V_ASN1_OBJECT);
+
+    return OBJ_obj2nid(type) == NID_pkcs7_data && told && OBJ_cmp(told, type) == 0 &&
+           CMS_signed_get_attr_by_NID(signer, NID_pkcs9_messageDigest, -1) >= 0;
+}
+
 /* The one signer, with a digest that still means something. */
 static enum err signer_get(CMS_ContentInfo *cms, CMS_SignerInfo **out)
 {
@@ -106,6 +119,8 @@ static enum err signer_get(CMS_ContentInfo *cms, CMS_SignerInfo **out)
     nid = digest ? OBJ_obj2nid(digest->algorithm) : NID_undef;
     if (nid != NID_sha256 && nid != NID_sha384 && nid != NID_sha512)
         return refused("digest is not SHA-2");
+    if (!attributes_are_good(cms, *out))
+        return refused("its signed attributes do not name plain data");
     return ERR_OK;
 }
 

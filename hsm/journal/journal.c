@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* journal.c - the journal's file: open, repair, append, checkpoint.
  *
- * Order of an append: HMAC of the new head (the only step that needs the token), line, fsync, head.
- * Whoever gets ERR_OK finds the line there after any crash. */
+ * Order of an append: HMACs of the line and of the new head (the only step that needs the token),
+ * line, fsync, head. Whoever gets ERR_OK finds the line there after any crash. A power cut can
+ * leave the head behind; what lies beyond it counts only by its own HMAC or signature, or whoever
+ * can write the file could add what the service never said. */
 #include "hsm/journal/journal.h"
 
 #include "daemon/base/codec.h"
@@ -35,6 +37,12 @@ struct journal {
     struct buf checkpoint;     /* its line */
 };
 
+/* The HMAC of a line covers it up to the blank before this field, which is its last. */
+#define MAC_FIELD " mac="
+#define MAC_LABEL "journal-line"
+#define MAC_LEN   32
+#define MAC_TEXT  (sizeof MAC_FIELD - 1 + (size_t)2 * MAC_LEN) /* bytes */
+
 /* While reading: remember whether the acknowledged head was passed, keep the last checkpoint. */
 struct opening {
     struct journal *j;
@@ -54,10 +62,43 @@ static enum err checkpoint_keep(struct journal *j, const struct journal_line *li
     return buf_error(&j->checkpoint);
 }
 
+static enum err line_seal(const struct journal *j, struct buf *text)
+{
+    uint8_t mac[MAC_LEN];
+    enum err e = token_hmac(j->options.token, MAC_LABEL, buf_bytes(text), mac);
+
+    if (e)
+        return e;
+    buf_append_str(text, MAC_FIELD);
+    hex_append(text, (struct bytes){mac, sizeof mac});
+    return buf_error(text);
+}
+
+/* A line beyond the acknowledged head. A checkpoint's signature was checked with the chain. */
+static enum err beyond_check(const struct journal *j, const struct journal_line *line,
+                             struct bytes text)
+{
+    CLEANUP(buf_clear) struct buf again = {0};
+    enum err e;
+
+    if (strcmp(line->kind, JOURNAL_CHECKPOINT) == 0)
+        return ERR_OK;
+    if (text.len > MAC_TEXT + 1)
+        buf_append(&again, text.data, text.len - 1 - MAC_TEXT);
+    e = buf_error(&again) ? ERR_NOMEM : line_seal(j, &again);
+    if (!e && !bytes_equal(buf_bytes(&again), (struct bytes){text.data, text.len - 1}))
+        e = err_note(ERR_TAMPERED, "journal", "line %llu: was never written by this service",
+                     (unsigned long long)line->sequence);
+    return e;
+}
+
 static enum err opening_visit(void *context, const struct journal_line *line, struct bytes text)
 {
     struct opening *o = context;
     enum err e = checkpoint_keep(o->j, line, text);
+
+    if (!e && line->sequence > o->told.sequence)
+        e = beyond_check(o->j, line, text);
 
     if (!e && line->sequence == o->told.sequence) {
         journal_hash hash;
@@ -268,6 +309,8 @@ enum err journal_append(struct journal *j, int64_t now_s, const char *kind, cons
     (void)pthread_mutex_lock(&j->lock);
     line_start(j, now_s, kind, profile, &line);
     e = j->dead ? dead_error() : journal_line_append(&text, &line, fields);
+    if (!e)
+        e = line_seal(j, &text);
     if (!e) {
         buf_append_str(&text, "\n");
         e = buf_error(&text);

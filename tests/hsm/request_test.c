@@ -294,6 +294,66 @@ static void request_by_mail_is_found_among_other_lines(void **state)
         ERR_REFUSED);
 }
 
+/* Signed by the right key over the right line, in a form that proves less than it seems. */
+static void cms_odd(const char *content, const struct kit_user *u, unsigned flags, int type,
+                    const EVP_MD *md, struct buf *der)
+{
+    BIO *bio = BIO_new_mem_buf(content, -1);
+    CMS_ContentInfo *cms = CMS_sign(NULL, NULL, NULL, NULL, CMS_BINARY | CMS_PARTIAL);
+    uint8_t *data = NULL;
+    int len;
+
+    assert_non_null(cms);
+    assert_int_equal(CMS_set1_eContentType(cms, OBJ_nid2obj(type)), 1);
+    assert_non_null(CMS_add1_signer(cms, u->cert, u->key, md, flags | CMS_NOSMIMECAP));
+    assert_int_equal(CMS_final(cms, bio, NULL, CMS_BINARY), 1);
+    len = i2d_CMS_ContentInfo(cms, &data);
+    assert_true(len > 0);
+    buf_append(der, data, (size_t)len);
+    OPENSSL_free(data);
+    CMS_ContentInfo_free(cms);
+    BIO_free(bio);
+}
+
+static void odd_signature_by_the_right_key_is_refused(void **state)
+{
+    static const struct {
+        const char *name;
+        unsigned flags;
+        int type;
+        const EVP_MD *(*md)(void);
+        const char *why; /* NULL: it is good */
+    } cases[] = {
+        {"no signed attributes", CMS_NOATTR, NID_pkcs7_data, EVP_sha256, "signed attributes"},
+        {"a receipt", 0, NID_id_smime_ct_receipt, EVP_sha256, "signed attributes"},
+        {"a timestamp", 0, NID_id_smime_ct_TSTInfo, EVP_sha256, "signed attributes"},
+        {"SHA-1", 0, NID_pkcs7_data, EVP_sha1, "SHA-2"},
+        {"plain", 0, NID_pkcs7_data, EVP_sha256, NULL},
+    };
+    CLEANUP(kit_user_clear) struct kit_user u = {0};
+    char nonce[AUTHORITY_NONCE_LEN + 1];
+    char line[128];
+
+    (void)state;
+    kit_enrol(&kit, &u, KEY_P384, KEY_P256);
+    kit_activate(&kit, &u);
+    assert_err(authority_nonce_new(kit.a, u.profile, nonce), ERR_OK);
+    (void)snprintf(line, sizeof line, "sealrelay: deactivate %s - %s\n", u.profile, nonce);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        CLEANUP(buf_clear) struct buf der = {0};
+        CLEANUP(buf_clear) struct buf result = {0};
+
+        print_message("    %s\n", cases[i].name);
+        cms_odd(line, &u, cases[i].flags, cases[i].type, cases[i].md(), &der);
+        assert_err(
+            authority_user_request(kit.a, u.profile, buf_bytes(&der), (struct bytes){0}, &result),
+            cases[i].why ? ERR_REFUSED : ERR_OK);
+        if (cases[i].why)
+            assert_non_null(strstr(err_note_get()->detail, cases[i].why));
+        assert_int_equal(state_of(u.profile), cases[i].why ? PROFILE_ACTIVE : PROFILE_READY);
+    }
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -317,6 +377,7 @@ int main(void)
         cmocka_unit_test(withdrawn_key_neither_signs_nor_receives),
         cmocka_unit_test(expired_key_counts_for_90_days),
         cmocka_unit_test(request_by_mail_is_found_among_other_lines),
+        cmocka_unit_test(odd_signature_by_the_right_key_is_refused),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

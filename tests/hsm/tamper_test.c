@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* tamper_test.c - records altered, put back or exchanged behind the service's back. */
+/* tamper_test.c - records altered, put back or exchanged, and journal lines added, behind the
+ * service's back. */
 #include "tests/hsm/issue_kit.h"
+
+#include "daemon/base/fdio.h"
+#include "hsm/journal/line.h"
 
 #include <cjson/cJSON.h>
 #include <setjmp.h>
@@ -113,6 +117,53 @@ static void record_of_another_profile_does_not_pass(void **state)
     assert_err(authority_profile_get(kit.a, u.profile, &p), ERR_TAMPERED);
 }
 
+/* ---- lines added to the journal: the chain of hashes needs no key ---- */
+
+#define FORGED_ALIAS "r-zzzzzzzzzzzzzzzz@relay.example.com"
+
+static void line_forge(struct buf *journal, const struct kit_user *u, const char *end)
+{
+    size_t start = journal->len - 1;
+    struct journal_line last;
+    journal_hash hash;
+
+    while (start > 0 && journal->data[start - 1] != '\n')
+        start--;
+    journal_hash_of((struct bytes){journal->data + start, journal->len - start}, hash);
+    assert_err(
+        journal_line_parse((struct bytes){journal->data + start, journal->len - start}, &last),
+        ERR_OK);
+    buf_printf(journal, "%s %llu %lld sender-cert %s user=%s alias=" FORGED_ALIAS
+               " serial=03 not-after=5 key=new%s\n", hash,
+               (unsigned long long)last.sequence + 1, (long long)kit_now_s, u->profile, u->id, end);
+}
+
+static void line_the_service_never_wrote_is_refused(void **state)
+{
+    static const char *const ends[] = {
+        "", " mac=0000000000000000000000000000000000000000000000000000000000000000"};
+    CLEANUP(kit_user_clear) struct kit_user u = {0};
+    CLEANUP(buf_clear) struct buf path = {0};
+    CLEANUP(buf_clear) struct buf good = {0};
+
+    (void)state;
+    kit_enrol(&kit, &u, KEY_P384, KEY_P256);
+    authority_close(kit.a);
+    kit.a = NULL;
+    buf_printf(&path, "%s/journal", kit.softhsm.state_dir);
+    assert_err(file_read(buf_str(&path), 1 << 20, &good), ERR_OK);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        CLEANUP(buf_clear) struct buf forged = {0};
+
+        buf_append_bytes(&forged, buf_bytes(&good));
+        line_forge(&forged, &u, ends[i]);
+        assert_err(file_write_durable(buf_str(&path), buf_bytes(&forged), 0600), ERR_OK);
+        assert_err(authority_open(&kit.options, &kit.a), ERR_TAMPERED);
+    }
+    assert_err(file_write_durable(buf_str(&path), buf_bytes(&good), 0600), ERR_OK);
+    assert_err(authority_open(&kit.options, &kit.a), ERR_OK);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -133,6 +184,7 @@ int main(void)
         cmocka_unit_test(altered_record_shuts_its_profile_alone),
         cmocka_unit_test(record_put_back_to_an_older_version_is_refused),
         cmocka_unit_test(record_of_another_profile_does_not_pass),
+        cmocka_unit_test(line_the_service_never_wrote_is_refused),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
