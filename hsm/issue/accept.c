@@ -57,6 +57,8 @@ static enum err same_check(enum cert_kind kind, const struct cert_values *values
         e = cert_compose(kind, values, issuer, key, &dates, &want);
     if (!e && !cert_is_same(want, got, &difference))
         e = err_note(ERR_REFUSED, part, "%s differs from what was asked for", difference);
+    if (!e && !cert_is_exactly(want, got))
+        e = refused(part, "is not encoded as what was asked for");
     return e ? e : serial_check(got, part);
 }
 
@@ -187,6 +189,8 @@ enum err enrolment_accept(struct record *next, const struct enrolment *got, int6
     if (!e)
         e = csr_check(got->csr, next->user_key_type, next->addresses.items, next->addresses.n,
                       &user_spki, NULL);
+    if (!e)
+        e = user_key_apart(next, got->root, buf_bytes(&user_spki));
     if (!e)
         e = statement_check(next, X509_get0_pubkey(got->root), buf_bytes(&got->statement),
                             buf_bytes(&user_spki));

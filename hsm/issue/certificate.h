@@ -64,6 +64,10 @@ enum err crl_sign(X509_CRL *crl, EVP_PKEY *issuer_key);
  * criticality and content of their extensions, byte for byte? Serial and signature may differ.
  * difference_out: NULL, or gets a static word for the first difference. */
 bool cert_is_same(const X509 *a, const X509 *b, const char **difference_out);
+/* cert_is_exactly - is got signed over the very bytes that want would be, with got's serial number
+ * and signature algorithm? Catches what cert_is_same has no name for: unique identifiers, an
+ * encoding that is not DER. want is changed. */
+bool cert_is_exactly(X509 *want, X509 *got);
 
 struct crl_dates {
     int64_t this_update_s;

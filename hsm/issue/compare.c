@@ -76,6 +76,37 @@ bool cert_is_same(const X509 *a, const X509 *b, const char **difference_out)
     return !what;
 }
 
+/* Does der hold a SEQUENCE that begins with these bytes? */
+static bool sequence_begins(const uint8_t *der, int len, const uint8_t *bytes, int n)
+{
+    const uint8_t *p = der;
+    long length = 0;
+    int tag = 0, class = 0;
+
+    return n > 0 && len > 0 &&
+           ASN1_get_object(&p, &length, &tag, &class, len) == V_ASN1_CONSTRUCTED && length >= n &&
+           memcmp(p, bytes, (size_t)n) == 0;
+}
+
+bool cert_is_exactly(X509 *want, X509 *got)
+{
+    X509_ALGOR *algorithm = (X509_ALGOR *)(uintptr_t)X509_get0_tbs_sigalg(want);
+    uint8_t *content = NULL;
+    uint8_t *whole = NULL;
+    bool same = false;
+
+    if (!cert_set_serial(want, X509_get0_serialNumber(got)) &&
+        X509_ALGOR_copy(algorithm, X509_get0_tbs_sigalg(got)) == 1) {
+        int n = i2d_re_X509_tbs(want, &content);
+        int len = i2d_X509(got, &whole);
+
+        same = sequence_begins(whole, len, content, n);
+    }
+    OPENSSL_free(content);
+    OPENSSL_free(whole);
+    return same;
+}
+
 static enum err time_of(const ASN1_TIME *t, int64_t *out)
 {
     static const char epoch_text[] = "19700101000000Z";

@@ -166,6 +166,16 @@ static enum err last_crl_make(struct authority *a, const struct record *r, struc
     return e ? e : crl_finish(a, &ca, crl, "last-crl", out);
 }
 
+/* A CA key that the token has lost signs no CRL, and must not keep its profile from ending. */
+static enum err last_crl_forgo(struct change *c)
+{
+    err_note_clear();
+    record_unref(c->next);
+    c->next = NULL;
+    return journal_append(c->a->journal, authority_now(c->a), "no-last-crl", c->before->profile,
+                          "ca=lost");
+}
+
 static enum err step_last_crl(struct change *c)
 {
     enum err e;
@@ -178,6 +188,8 @@ static enum err step_last_crl(struct change *c)
     e = change_again(c);
     if (!e)
         e = last_crl_make(c->a, c->next, &c->next->last_crl);
+    if (e == ERR_NOT_FOUND)
+        return last_crl_forgo(c);
     if (!e && failpoint("delete.crl"))
         e = ERR_IO;
     return e ? e : change_commit(c);

@@ -110,8 +110,12 @@ enum err leaf_issue(struct authority *a, const struct record *r, enum cert_kind 
                     const char *const *addresses, size_t n_addresses, EVP_PKEY *key, int64_t now_s,
                     struct leaf *out);
 
+/* user_key_apart - a user's key is neither the profile's CA key, whose own request would pass for a
+ * proof of possession, nor the root's. Errors: ERR_REFUSED. */
+enum err user_key_apart(const struct record *r, const X509 *root, struct bytes spki);
 /* user_key_issue - a user certificate over a checked CSR key: journalled and added to next->keys.
- * spki: of that key. Errors: ERR_LIMIT (RECORD_KEYS_MAX), ERR_REFUSED (enrolled before). */
+ * spki: of that key. Errors: ERR_LIMIT (RECORD_KEYS_MAX), ERR_REFUSED (enrolled before, or a
+ * CA's). */
 enum err user_key_issue(struct authority *a, struct record *next, EVP_PKEY *key, struct bytes spki,
                         int64_t now_s);
 /* certificate_json - the "sealrelay-certificate 1" file. */

@@ -135,6 +135,27 @@ static enum err key_room(const struct record *r, const uint8_t hash[32])
     return ERR_OK;
 }
 
+enum err user_key_apart(const struct record *r, const X509 *root, struct bytes spki)
+{
+    CLEANUP(buf_clear) struct buf of_root = {0};
+    EVP_PKEY *key = X509_get0_pubkey(root);
+    enum err e = key ? key_spki(key, &of_root) : err_note_openssl(ERR_FORMAT, "root's key");
+
+    if (!e && (bytes_equal(spki, buf_bytes(&r->ca_spki)) || bytes_equal(spki, buf_bytes(&of_root))))
+        e = err_note(ERR_REFUSED, "user key", "is a CA's key");
+    return e;
+}
+
+static enum err key_is_new(const struct record *r, struct bytes spki, const uint8_t hash[32])
+{
+    CLEANUP(x509_drop) X509 *root = NULL;
+    enum err e = cert_of_der(buf_bytes(&r->root), &root);
+
+    if (!e)
+        e = user_key_apart(r, root, spki);
+    return e ? e : key_room(r, hash);
+}
+
 enum err user_key_issue(struct authority *a, struct record *next, EVP_PKEY *key, struct bytes spki,
                         int64_t now_s)
 {
@@ -148,7 +169,7 @@ enum err user_key_issue(struct authority *a, struct record *next, EVP_PKEY *key,
     if (EVP_Digest(spki.data, spki.len, md, &len, EVP_sha256(), NULL) != 1)
         e = err_note_openssl(ERR_NOMEM, "digest");
     if (!e)
-        e = key_room(next, md);
+        e = key_is_new(next, spki, md);
     if (!e)
         e = leaf_issue(a, next, CERT_USER, (const char *const *)next->addresses.items,
                        next->addresses.n, key, now_s, &leaf);

@@ -98,8 +98,8 @@ static enum err cms_parse(struct bytes der, CMS_ContentInfo **out)
 static bool attributes_are_good(CMS_ContentInfo *cms, CMS_SignerInfo *signer)
 {
     const ASN1_OBJECT *type = CMS_get0_eContentType(cms);
-    const ASN1_OBJECT *told = CMS_signed_get0_data_by_OBJ(signer, OBJ_nid2obj(NID_pkcs9_contentType),
-                                                          -3, V_ASN1_OBJECT);
+    const ASN1_OBJECT *told =
+        CMS_signed_get0_data_by_OBJ(signer, OBJ_nid2obj(NID_pkcs9_contentType), -3, V_ASN1_OBJECT);
 
     return OBJ_obj2nid(type) == NID_pkcs7_data && told && OBJ_cmp(told, type) == 0 &&
            CMS_signed_get_attr_by_NID(signer, NID_pkcs9_messageDigest, -1) >= 0;

@@ -4,8 +4,8 @@
  * A line is printable ASCII and ends in LF:
  *   <hex SHA-256 of the preceding line, LF included> <sequence> <time> <kind> <profile or ->
  *   [ <key>=<value>]...
- * The first line's hash is 64 zeros. Keys and values hold no blank. The last field is an HMAC by the
- * token over what precedes it (mac=), of a checkpoint a signature (sig=). */
+ * The first line's hash is 64 zeros. Keys and values hold no blank. The last field is an HMAC by
+ * the token over what precedes it (mac=), of a checkpoint a signature (sig=). */
 #ifndef SEALRELAY_HSM_JOURNAL_LINE_H
 #define SEALRELAY_HSM_JOURNAL_LINE_H
 

@@ -132,6 +132,48 @@ static void root_eku(X509 *x)
     ext_replace(x, NID_ext_key_usage, "emailProtection");
 }
 
+static void sequence_put(struct buf *out, struct bytes content)
+{
+    const uint8_t head[] = {0x30, 0x82, (uint8_t)(content.len >> 8), (uint8_t)content.len};
+
+    assert_true(content.len > 255 && content.len < 65536);
+    buf_append(out, head, sizeof head);
+    buf_append_bytes(out, content);
+}
+
+/* issuerUniqueID stands between the key and the extensions, RFC 5280 4.1. */
+static X509 *with_unique_id(X509 *x)
+{
+    static const uint8_t unique_id[] = {0x81, 0x02, 0x00, 0x55};
+    CLEANUP(buf_clear) struct buf content = {0}, whole = {0}, der = {0};
+    uint8_t *tbs = NULL, *all = NULL;
+    int n = i2d_re_X509_tbs(x, &tbs), len = i2d_X509(x, &all), tag, class;
+    const uint8_t *p = tbs, *start;
+    long length;
+    X509 *out;
+
+    assert_int_equal(ASN1_get_object(&p, &length, &tag, &class, n), V_ASN1_CONSTRUCTED);
+    for (start = p; p < tbs + n; p += length) {
+        const uint8_t *item = p;
+
+        assert_false(ASN1_get_object(&p, &length, &tag, &class, tbs + n - p) & 0x80);
+        if (class == V_ASN1_CONTEXT_SPECIFIC && tag == 3) {
+            buf_append(&content, start, (size_t)(item - start));
+            buf_append(&content, unique_id, sizeof unique_id);
+            buf_append(&content, item, (size_t)(tbs + n - item));
+        }
+    }
+    sequence_put(&whole, buf_bytes(&content));
+    p = all;
+    assert_false(ASN1_get_object(&p, &length, &tag, &class, len) & 0x80);
+    buf_append(&whole, p + n, (size_t)(all + len - p - n));
+    sequence_put(&der, buf_bytes(&whole));
+    out = kit_x509(&der);
+    OPENSSL_free(tbs);
+    OPENSSL_free(all);
+    return out;
+}
+
 static const struct {
     const char *name;
     struct kit_tweak tweak;
@@ -154,6 +196,7 @@ static const struct {
     {"intermediate numbered 1", {.intermediate = short_serial}, "intermediate"},
     {"intermediate with a foreign key", {.foreign_key = true}, "intermediate"},
     {"intermediate signed by another root", {.foreign_signature = true}, "intermediate"},
+    {"intermediate with a unique identifier", {.remake = with_unique_id}, "intermediate"},
     {"root with EKU", {.root = root_eku}, "root"},
     {"root with pathlen", {.root = pathlen_zero}, "root"},
     {"root for a foreign domain", {.root = foreign_domain}, "root"},
@@ -286,6 +329,44 @@ static void request_without_possession_of_its_key_is_refused(void **state)
     EVP_PKEY_free(thief);
 }
 
+/* The CA's own request is handed to everybody, and proves that somebody has its key. */
+static void a_cas_key_is_no_users(void **state)
+{
+    CLEANUP(kit_user_clear) struct kit_user u = {0};
+    CLEANUP(kit_user_clear) struct kit_user v = {.root_key = kit_key(KEY_RSA_3072)};
+    CLEANUP(buf_clear) struct buf request = {0};
+    CLEANUP(buf_clear) struct buf enrolment = {0};
+    CLEANUP(buf_clear) struct buf json = {0};
+    CLEANUP(buf_clear) struct buf out = {0};
+    X509_REQ *csr;
+    char spki[65];
+
+    (void)state;
+    kit_profile(&kit, &u, KEY_RSA_3072, KEY_RSA_3072);
+    expect(authority_request_json(kit.a, u.profile, &request), ERR_OK, "request");
+    csr = kit_csr_of(&request);
+    kit_enrolment(&kit, &u, NULL, &enrolment);
+    expect(authority_install(kit.a, u.profile, buf_bytes(&enrolment)), ERR_OK, "install");
+    expect(authority_issue(kit.a, u.profile, (struct bytes){0}, &out), ERR_OK, "issue");
+    u.cert = kit_certificate(&out);
+    kit_spki_hex(X509_get0_pubkey(u.intermediate), spki);
+    kit_request_new(&kit, &u, "add-key", spki, csr, &json);
+    expect(authority_issue(kit.a, u.profile, buf_bytes(&json), &out), ERR_REFUSED, "CA key");
+    X509_REQ_free(csr);
+    csr = kit_csr(u.root_key, NULL);
+    buf_reset(&json);
+    kit_spki_hex(u.root_key, spki);
+    kit_request_new(&kit, &u, "add-key", spki, csr, &json);
+    expect(authority_issue(kit.a, u.profile, buf_bytes(&json), &out), ERR_REFUSED, "root key");
+    X509_REQ_free(csr);
+    assert_int_equal(EVP_PKEY_up_ref(v.root_key), 1);
+    v.key = v.root_key;
+    buf_reset(&enrolment);
+    kit_profile(&kit, &v, KEY_RSA_3072, KEY_RSA_3072);
+    kit_enrolment(&kit, &v, NULL, &enrolment);
+    expect(authority_install(kit.a, v.profile, buf_bytes(&enrolment)), ERR_REFUSED, "first key");
+}
+
 static void user_key_enrolled_before_is_refused(void **state)
 {
     CLEANUP(kit_user_clear) struct kit_user u = {0};
@@ -359,6 +440,7 @@ int main(void)
         cmocka_unit_test(request_for_more_than_a_users_certificate_is_refused),
         cmocka_unit_test(key_of_another_type_is_refused),
         cmocka_unit_test(request_without_possession_of_its_key_is_refused),
+        cmocka_unit_test(a_cas_key_is_no_users),
         cmocka_unit_test(user_key_enrolled_before_is_refused),
         cmocka_unit_test(malformed_files_are_refused_as_such),
     };

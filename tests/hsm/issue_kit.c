@@ -174,12 +174,23 @@ static size_t json_list(const cJSON *o, const char *name, const char **out)
     return n;
 }
 
+X509_REQ *kit_csr_of(const struct buf *request_json)
+{
+    cJSON *o = cJSON_Parse(buf_str(request_json));
+    BIO *bio = BIO_new_mem_buf(json_text(o, "csr"), -1);
+    X509_REQ *csr = PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL);
+
+    assert_non_null(csr);
+    BIO_free(bio);
+    cJSON_Delete(o);
+    return csr;
+}
+
 static void request_load(struct kit *k, const struct kit_user *u, struct request *r)
 {
     CLEANUP(buf_clear) struct buf text = {0};
     const cJSON *url;
     X509_REQ *csr;
-    BIO *bio;
 
     ok(authority_request_json(k->a, u->profile, &text));
     r->json = cJSON_Parse(buf_str(&text));
@@ -197,13 +208,10 @@ static void request_load(struct kit *k, const struct kit_user *u, struct request
     r->values.crl_url = url ? cJSON_GetStringValue(url) : NULL;
     url = cJSON_GetObjectItemCaseSensitive(r->json, "aia_url");
     r->values.aia_url = url ? cJSON_GetStringValue(url) : NULL;
-    bio = BIO_new_mem_buf(json_text(r->json, "csr"), -1);
-    csr = PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL);
-    assert_non_null(csr);
+    csr = kit_csr_of(&text);
     r->ca_key = X509_REQ_get_pubkey(csr);
     assert_int_equal(X509_REQ_verify(csr, r->ca_key), 1);
     X509_REQ_free(csr);
-    BIO_free(bio);
 }
 
 static struct cert_dates ca_dates(const struct request *r, const char *days)
@@ -236,6 +244,13 @@ static void intermediate_make(struct request *r, struct kit_user *u, const struc
     if (t->intermediate)
         t->intermediate(u->intermediate);
     ok(cert_sign(u->intermediate, t->foreign_signature ? other : u->root_key));
+    if (t->remake) {
+        X509 *again = t->remake(u->intermediate);
+
+        X509_free(u->intermediate);
+        u->intermediate = again;
+        ok(cert_sign(again, u->root_key));
+    }
     EVP_PKEY_free(other);
 }
 

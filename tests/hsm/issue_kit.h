@@ -51,6 +51,7 @@ void kit_profile(struct kit *k, struct kit_user *u, enum key_type ca, enum key_t
 struct kit_tweak {
     void (*root)(X509 *x);         /* before it is signed */
     void (*intermediate)(X509 *x); /* before it is signed */
+    X509 *(*remake)(X509 *x);      /* another intermediate for the signed one; signed again */
     bool foreign_key;              /* in the intermediate */
     bool foreign_signature;        /* another root signs the intermediate */
     int crl_days_short;            /* nextUpdate before the root's end */
@@ -72,6 +73,8 @@ EVP_PKEY *kit_key(enum key_type type);
 /* kit_csr - CN, and extensions as openssl configuration text: {"basicConstraints=CA:TRUE"}; NULL
  * for none. */
 X509_REQ *kit_csr(EVP_PKEY *key, const char *nid_value[][2]);
+/* kit_csr_of - the intermediate's request inside a request file. given. */
+X509_REQ *kit_csr_of(const struct buf *request_json);
 void kit_spki_hex(EVP_PKEY *key, char out[65]);
 /* kit_request - a user request file. signer NULL: no signature worth it. csr may be NULL. */
 void kit_cms(const char *content, X509 *cert, EVP_PKEY *key, struct buf *der);

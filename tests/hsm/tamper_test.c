@@ -133,9 +133,11 @@ static void line_forge(struct buf *journal, const struct kit_user *u, const char
     assert_err(
         journal_line_parse((struct bytes){journal->data + start, journal->len - start}, &last),
         ERR_OK);
-    buf_printf(journal, "%s %llu %lld sender-cert %s user=%s alias=" FORGED_ALIAS
-               " serial=03 not-after=5 key=new%s\n", hash,
-               (unsigned long long)last.sequence + 1, (long long)kit_now_s, u->profile, u->id, end);
+    buf_printf(journal,
+               "%s %llu %lld sender-cert %s user=%s alias=" FORGED_ALIAS
+               " serial=03 not-after=5 key=new%s\n",
+               hash, (unsigned long long)last.sequence + 1, (long long)kit_now_s, u->profile, u->id,
+               end);
 }
 
 static void line_the_service_never_wrote_is_refused(void **state)
@@ -164,6 +166,24 @@ static void line_the_service_never_wrote_is_refused(void **state)
     assert_err(authority_open(&kit.options, &kit.a), ERR_OK);
 }
 
+/* ---- a key gone from the token ---- */
+
+static void profile_whose_ca_key_is_lost_can_be_ended_and_hinders_nobody(void **state)
+{
+    CLEANUP(kit_user_clear) struct kit_user u = {0};
+    CLEANUP(kit_user_clear) struct kit_user v = {0};
+
+    (void)state;
+    kit_enrol(&kit, &u, KEY_P384, KEY_P256);
+    kit_enrol(&kit, &v, KEY_P384, KEY_P256);
+    assert_err(token_profile_destroy(kit.token, u.profile), ERR_OK);
+    assert_err(authority_delete(kit.a, u.profile), ERR_OK);
+    assert_int_equal(state_of(u.profile), PROFILE_DELETED);
+    kit_restart(&kit);
+    assert_int_equal(state_of(u.profile), PROFILE_DELETED);
+    assert_int_equal(state_of(v.profile), PROFILE_READY);
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -185,6 +205,7 @@ int main(void)
         cmocka_unit_test(record_put_back_to_an_older_version_is_refused),
         cmocka_unit_test(record_of_another_profile_does_not_pass),
         cmocka_unit_test(line_the_service_never_wrote_is_refused),
+        cmocka_unit_test(profile_whose_ca_key_is_lost_can_be_ended_and_hinders_nobody),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
