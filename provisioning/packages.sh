@@ -17,7 +17,7 @@ TEST_PACKAGES=(
 # install_packages NAME... - install what is missing, quietly, without asking.
 install_packages()
 {
-    local missing=() name
+    local missing=() name log
     for name in "$@"; do
         dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q 'ok installed' || missing+=("$name")
     done
@@ -27,14 +27,22 @@ install_packages()
         return 1
     fi
     echo "Installing ${#missing[@]} packages: ${missing[*]}"
+    log=$(mktemp)
+    if ! apt_install "${missing[@]}" >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        echo "Installing failed; try: apt-get update && apt-get install ${missing[*]}" >&2
+        rm -f "$log"
+        return 1
+    fi
+    rm -f "$log"
+}
+
+apt_install()
+{
     apt-get -qq update || return 1
     # Postfix runs only as private instances here: without a configuration it is not started.
-    if printf '%s\n' "${missing[@]}" | grep -qx postfix; then
+    if printf '%s\n' "$@" | grep -qx postfix; then
         echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
     fi
-    DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "${missing[@]}" \
-        >/dev/null || {
-        echo "Installing failed; try: apt-get install ${missing[*]}" >&2
-        return 1
-    }
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$@"
 }
