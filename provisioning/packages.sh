@@ -5,13 +5,13 @@
 BUILD_PACKAGES=(
     gcc libc6-dev cmake ninja-build pkg-config
     libssl-dev libp11-dev libp11-kit-dev libesmtp-dev libgmime-3.0-dev libsqlite3-dev
-    libprotobuf-c-dev protobuf-c-compiler libinih-dev libsystemd-dev libcurl4-openssl-dev libcjson-dev
+    libprotobuf-c-dev protobuf-c-compiler libinih-dev libsystemd-dev libcjson-dev
 )
 # A SoftHSM token, a Postfix as next hop, clients to show what arrives.
 DEMO_PACKAGES=(softhsm2 postfix openssl curl jq ca-certificates)
 TEST_PACKAGES=(
-    clang clang-format clang-tidy libclang-rt-14-dev shellcheck libcmocka-dev opensc
-    python3 strace swaks libnet-ssleay-perl libnss3-tools gpgsm gnupg sqlite3 procps git
+    clang clang-format clang-tidy libclang-rt-14-dev shellcheck libcmocka-dev
+    python3 strace swaks libnet-ssleay-perl libnss3-tools gpgsm gnupg git
 )
 
 # install_packages NAME... - install what is missing, quietly, without asking.

@@ -6,6 +6,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* The functions themselves, not their stand-ins for the analyzer. */
+#undef err_note
+#undef err_note_openssl
+
 struct err_entry {
     const char *name;
     enum err_class class;

@@ -76,6 +76,12 @@ enum err err_note(enum err e, const char *action, const char *fmt, ...)
 /* err_note_openssl - like err_note with the OpenSSL error queue as detail, which it empties. */
 enum err err_note_openssl(enum err e, const char *action);
 
+#ifdef __clang_analyzer__
+/* What the analyzer cannot see: both hand their first argument through. */
+#define err_note(e, ...)            ((void)err_note(e, __VA_ARGS__), (e))
+#define err_note_openssl(e, action) ((void)err_note_openssl(e, action), (e))
+#endif
+
 /* err_note_get - the calling thread's note; empty strings when there is none. Borrowed. */
 const struct err_note *err_note_get(void);
 void err_note_clear(void);

@@ -11,7 +11,8 @@
 
 #ifdef SEALRELAY_FAILPOINTS
 /* failpoint - pass a named place. True: the caller behaves as if the step had failed.
- * Names are "stage.step", each used in one place only. */
+ * Names are "stage.step", or "stage.object.step" where a stage has several; each stands in one
+ * place only. */
 bool failpoint(const char *name);
 #else
 static inline bool failpoint(const char *name)

@@ -34,7 +34,7 @@ static const struct unit size_units[] = {
     {'K', 1024}, {'M', 1024 * 1024}, {'G', 1024 * 1024 * 1024}};
 static const struct unit time_units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
 
-void ini_list_clear(struct ini_list *l)
+static void ini_list_clear(struct ini_list *l)
 {
     for (size_t i = 0; i < l->n; i++)
         free(l->items[i]);

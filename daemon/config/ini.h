@@ -48,6 +48,5 @@ enum err ini_load(const char *path, const struct ini_key *keys, size_t n_keys, v
 
 /* ini_clear - free every string and list that the table names (repeated sections excepted). */
 void ini_clear(const struct ini_key *keys, size_t n_keys, void *target);
-void ini_list_clear(struct ini_list *l);
 
 #endif

@@ -205,7 +205,7 @@ static enum err prepare_tls(const struct run *r)
         (void)smtp_starttls_enable(r->smtp, Starttls_DISABLED);
         return ERR_OK;
     }
-    e = tls_context_new(job->ca_file, &ctx);
+    e = tls_client_new(job->ca_file, &ctx);
     if (e)
         return e;
     if (!smtp_starttls_set_ctx(r->smtp, ctx) || !smtp_starttls_enable(r->smtp, Starttls_REQUIRED))

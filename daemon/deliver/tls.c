@@ -13,7 +13,7 @@
  * Why exactly TLS 1.2: with 1.3 the session tickets make the socket readable before EHLO was
  * flushed; libesmtp then reads first and waits its full timeout for a reply to a command that it
  * never sent, in about one session of three. */
-enum err tls_context_new(const char *ca_file, SSL_CTX **out)
+enum err tls_client_new(const char *ca_file, SSL_CTX **out)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     int ok;

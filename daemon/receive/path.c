@@ -5,6 +5,8 @@
  * part of the address and is never undone here. */
 #include "daemon/receive/path.h"
 
+#include "daemon/base/utf8.h"
+
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,36 +41,6 @@ static bool is_alnum(uint8_t c)
 static bool is_atext(uint8_t c)
 {
     return c >= 0x80 || is_alnum(c) || (c && strchr("!#$%&'*+-/=?^_`{|}~", c));
-}
-
-/* The length of the code point at the front of s, 0 if it is not well-formed. */
-static size_t utf8_length(struct bytes s)
-{
-    uint8_t c = s.data[0];
-    size_t n = c < 0x80 ? 1 : c < 0xC2 ? 0 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : c < 0xF5 ? 4 : 0;
-
-    if (n == 0 || n > s.len)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s.data[i] & 0xC0) != 0x80)
-            return 0;
-    if ((c == 0xE0 && s.data[1] < 0xA0) || (c == 0xED && s.data[1] > 0x9F) ||
-        (c == 0xF0 && s.data[1] < 0x90) || (c == 0xF4 && s.data[1] > 0x8F))
-        return 0; /* overlong, surrogate, beyond U+10FFFF */
-    return n;
-}
-
-bool utf8_is_valid(struct bytes s)
-{
-    while (s.len) {
-        size_t n = utf8_length(s);
-
-        if (n == 0 || s.data[0] < 0x20 || s.data[0] == 0x7F ||
-            (s.data[0] == 0xC2 && s.data[1] < 0xA0))
-            return false;
-        skip(&s, n);
-    }
-    return true;
 }
 
 static bool is_ascii(struct bytes s)
@@ -320,7 +292,7 @@ enum path_result path_parse(struct bytes argument, enum path_kind kind, bool utf
         return result;
     if (!is_ascii(address) && !(kind == PATH_MAIL ? out->smtputf8 : utf8_allowed))
         return PATH_NOT_ASCII;
-    if (!utf8_is_valid(address))
+    if (!utf8_is_text(address))
         return PATH_BAD_ADDRESS;
     out->address = strndup((const char *)address.data, address.len);
     return out->address ? PATH_OK : PATH_NO_MEMORY;

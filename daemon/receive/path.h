@@ -43,8 +43,4 @@ enum path_result path_parse(struct bytes argument, enum path_kind kind, bool utf
                             struct path *out);
 void path_clear(struct path *p);
 
-/* utf8_is_valid - well-formed UTF-8 without control characters (C0, DEL, C1).
- * Source: RFC 3629. */
-bool utf8_is_valid(struct bytes s);
-
 #endif

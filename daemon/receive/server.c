@@ -121,7 +121,7 @@ static enum err fill(struct receive *r, const struct receive_options *o)
         return err_note(ERR_CONFIG, "receive_new", "memory for messages is below the message size");
     e = peers_new(o->peers, o->n_peers, &r->peers);
     if (!e && o->tls_certificate && o->tls_key)
-        e = tls_context_new(o->tls_certificate, o->tls_key, &r->shared.tls);
+        e = tls_server_new(o->tls_certificate, o->tls_key, &r->shared.tls);
     else if (!e && (o->tls_certificate || o->tls_key))
         e = err_note(ERR_CONFIG, "receive_new", "TLS needs a certificate and a key");
     return e;

@@ -15,7 +15,7 @@ static enum err load(SSL_CTX *ctx, const char *certificate, const char *key)
     return ERR_OK;
 }
 
-enum err tls_context_new(const char *certificate, const char *key, SSL_CTX **out)
+enum err tls_server_new(const char *certificate, const char *key, SSL_CTX **out)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     enum err e;

@@ -7,10 +7,10 @@
 
 #include <openssl/ssl.h>
 
-/* tls_context_new - a context for STARTTLS: TLS 1.2 and later, no renegotiation, no compression,
+/* tls_server_new - a context for STARTTLS: TLS 1.2 and later, no renegotiation, no compression,
  * no sessions kept.
  *   certificate, key  PEM files; the certificate file holds the chain, leaf first
  * Errors: ERR_CONFIG (unreadable, or key and certificate are no pair), ERR_NOMEM. */
-enum err tls_context_new(const char *certificate, const char *key, SSL_CTX **out);
+enum err tls_server_new(const char *certificate, const char *key, SSL_CTX **out);
 
 #endif

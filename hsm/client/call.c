@@ -43,24 +43,24 @@ static enum err call_send(struct hsm *h, struct bytes packet, int64_t deadline_m
 {
     bool noted = err_note_get()->action[0] != '\0';
     bool idle = false;
-    enum err e = pool_take(h, deadline_ms, false, fd_out, &idle);
+    enum err e = client_pool_take(h, deadline_ms, false, fd_out, &idle);
 
     if (e)
         return e;
     e = packet_send(*fd_out, packet, deadline_ms - clock_mono_ms());
     if (!e)
         return ERR_OK;
-    pool_give(h, *fd_out, false);
+    client_pool_give(h, *fd_out, false);
     if (e != ERR_NET || !idle)
         return away(e);
     if (!noted)
         err_note_clear();
-    e = pool_take(h, deadline_ms, true, fd_out, &idle);
+    e = client_pool_take(h, deadline_ms, true, fd_out, &idle);
     if (e)
         return e;
     e = packet_send(*fd_out, packet, deadline_ms - clock_mono_ms());
     if (e)
-        pool_give(h, *fd_out, false);
+        client_pool_give(h, *fd_out, false);
     return e ? away(e) : ERR_OK;
 }
 
@@ -93,7 +93,7 @@ static enum err call_receive(int fd, int64_t deadline_ms, struct buf *data, Seal
 
 static int64_t call_deadline_ms(const struct hsm *h)
 {
-    int64_t own = clock_mono_ms() + pool_timeout_ms(h);
+    int64_t own = clock_mono_ms() + client_pool_timeout_ms(h);
 
     return thread_deadline_ms && thread_deadline_ms < own ? thread_deadline_ms : own;
 }
@@ -121,7 +121,7 @@ enum err hsm_call(struct hsm *h, const Seal__Request *request, struct buf *data_
     if (e)
         return e;
     e = call_receive(fd, deadline_ms, &data, &response);
-    pool_give(h, fd, !e);
+    client_pool_give(h, fd, !e);
     if (!e)
         e = call_result(response);
     if (e)

@@ -75,7 +75,7 @@ void hsm_free(struct hsm *h)
     free(h);
 }
 
-int64_t pool_timeout_ms(const struct hsm *h)
+int64_t client_pool_timeout_ms(const struct hsm *h)
 {
     return h->timeout_ms;
 }
@@ -107,7 +107,8 @@ static int idle_take(struct hsm *h)
     return -1;
 }
 
-enum err pool_take(struct hsm *h, int64_t deadline_ms, bool fresh, int *fd_out, bool *idle_out)
+enum err client_pool_take(struct hsm *h, int64_t deadline_ms, bool fresh, int *fd_out,
+                          bool *idle_out)
 {
     int fd = -1;
     enum err e;
@@ -121,14 +122,14 @@ enum err pool_take(struct hsm *h, int64_t deadline_ms, bool fresh, int *fd_out, 
         return e;
     *idle_out = fd >= 0;
     if (fd < 0 && frame_connect(h->path, deadline_ms - clock_mono_ms(), &fd)) {
-        pool_give(h, -1, false);
+        client_pool_give(h, -1, false);
         return ERR_HSM_AWAY;
     }
     *fd_out = fd;
     return ERR_OK;
 }
 
-void pool_give(struct hsm *h, int fd, bool healthy)
+void client_pool_give(struct hsm *h, int fd, bool healthy)
 {
     (void)pthread_mutex_lock(&h->lock);
     h->in_use--;

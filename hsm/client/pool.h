@@ -5,18 +5,19 @@
 
 #include "hsm/hsm.h"
 
-/* pool_take - a connection for one call.
+/* client_pool_take - a connection for one call.
  *   deadline_ms  by clock_mono_ms
  *   fresh        never an idle one: a new connection
  *   idle_out     was it idle before? Then the service may have closed it meanwhile.
  * Errors: ERR_BUSY (all in use until the deadline), ERR_HSM_AWAY (no service there). */
-enum err pool_take(struct hsm *h, int64_t deadline_ms, bool fresh, int *fd_out, bool *idle_out);
+enum err client_pool_take(struct hsm *h, int64_t deadline_ms, bool fresh, int *fd_out,
+                          bool *idle_out);
 
-/* pool_give - hand a connection back. healthy: the call ended as it should; otherwise it is closed,
- * so that a late answer can never be taken for another call's. */
-void pool_give(struct hsm *h, int fd, bool healthy);
+/* client_pool_give - hand a connection back. healthy: the call ended as it should; otherwise it is
+ * closed, so that a late answer can never be taken for another call's. */
+void client_pool_give(struct hsm *h, int fd, bool healthy);
 
-/* pool_timeout_ms - the time a call may take. */
-int64_t pool_timeout_ms(const struct hsm *h);
+/* client_pool_timeout_ms - the time a call may take. */
+int64_t client_pool_timeout_ms(const struct hsm *h);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "daemon/base/failpoint.h"
 #include "hsm/issue/csr.h"
+#include "hsm/issue/name.h"
 
 #include <cjson/cJSON.h>
 #include <ctype.h>

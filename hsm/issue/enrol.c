@@ -57,7 +57,9 @@ enum err authority_install(struct authority *a, const char *profile, struct byte
     return e ? e : enrolment_install(&c, &got);
 }
 
-enum err certificate_json(const struct record *r, const struct record_key *key, struct buf *out)
+/* The "sealrelay-certificate 1" file. */
+static enum err certificate_json(const struct record *r, const struct record_key *key,
+                                 struct buf *out)
 {
     CLEANUP(buf_clear) struct buf pem = {0};
     cJSON *o = cJSON_CreateObject();

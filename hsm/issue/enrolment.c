@@ -183,11 +183,6 @@ static const char *const verb_names[] = {
     [VERB_DELETE] = "delete",
 };
 
-const char *user_verb_name(enum user_verb v)
-{
-    return verb_names[v];
-}
-
 bool user_verb_parse(struct bytes s, enum user_verb *out)
 {
     for (unsigned v = VERB_ADD_KEY; v <= VERB_DELETE; v++) {

@@ -24,7 +24,8 @@ enum err enrolment_parse(struct bytes json, struct enrolment *out);
 void enrolment_clear(struct enrolment *e);
 
 enum user_verb { VERB_ADD_KEY, VERB_WITHDRAW_KEY, VERB_DEACTIVATE, VERB_DELETE };
-const char *user_verb_name(enum user_verb v); /* "add-key" ... */
+/* user_verb_parse - from "add-key", "withdraw-key", "deactivate", "delete"; false: none of these.
+ */
 bool user_verb_parse(struct bytes s, enum user_verb *out);
 
 struct user_request {

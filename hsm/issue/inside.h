@@ -87,9 +87,8 @@ void authority_uncount(struct authority *a, const char *profile, enum counted wh
 /* profile_may_mail - ready or active, and not being deleted. Errors: ERR_NOT_ACTIVE. */
 enum err profile_may_mail(const struct record *r);
 
-/* values_of_ca, values_of_leaf - what the certificate table needs, borrowed from the record. */
+/* values_of_ca - what the certificate table needs, borrowed from the record. */
 struct cert_values values_of_ca(const struct record *r, const char *common_name);
-struct cert_values values_of_leaf(const struct record *r, const char *const *addresses, size_t n);
 
 /* The CA key of a profile with its public half; CLEANUP(ca_close). */
 struct ca {
@@ -118,8 +117,6 @@ enum err user_key_apart(const struct record *r, const X509 *root, struct bytes s
  * CA's). */
 enum err user_key_issue(struct authority *a, struct record *next, EVP_PKEY *key, struct bytes spki,
                         int64_t now_s);
-/* certificate_json - the "sealrelay-certificate 1" file. */
-enum err certificate_json(const struct record *r, const struct record_key *key, struct buf *out);
 
 /* enrolment_accept - judge an enrolment against the record and put it into next. Nothing is saved.
  * Errors: ERR_REFUSED. */
@@ -128,11 +125,6 @@ enum err enrolment_accept(struct record *next, const struct enrolment *e, int64_
 
 /* profile_destroy - the steps of a deletion from wherever it stands; c is begun. */
 enum err profile_destroy(struct change *c);
-
-/* name checks, lower case expected */
-bool name_is_domain(const char *s);
-bool name_is_address(const char *s);
-bool name_is_reverse(const char *s);
 
 /* hex of SHA-256 */
 void hash_hex(struct bytes data, journal_hash out);

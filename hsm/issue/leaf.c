@@ -26,7 +26,9 @@ struct cert_values values_of_ca(const struct record *r, const char *common_name)
     };
 }
 
-struct cert_values values_of_leaf(const struct record *r, const char *const *addresses, size_t n)
+/* What the certificate table needs, borrowed from the record. */
+static struct cert_values values_of_leaf(const struct record *r, const char *const *addresses,
+                                         size_t n)
 {
     return (struct cert_values){
         .addresses = addresses,

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* name.c - the forms of names that may stand in certificates; lower case throughout. */
-#include "hsm/issue/inside.h"
+#include "hsm/issue/name.h"
+
+#include "daemon/base/id.h"
+#include "hsm/hsm.h"
 
 #include <string.h>
 
@@ -10,7 +13,6 @@
 
 static const char atext[] = "abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+/=?^_`{|}~-";
 
-/* Host name of two labels or more, letters, digits and hyphens (RFC 1123 2.1). */
 bool name_is_domain(const char *s)
 {
     unsigned labels = 0;
@@ -31,7 +33,6 @@ bool name_is_domain(const char *s)
     }
 }
 
-/* ASCII dot-atom (RFC 5322 3.2.3) at a host name. */
 bool name_is_address(const char *s)
 {
     const char *at = s ? strchr(s, '@') : NULL;

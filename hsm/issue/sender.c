@@ -5,6 +5,8 @@
  * is looked at once more and the journal has it. */
 #include "hsm/issue/inside.h"
 
+#include "hsm/issue/name.h"
+
 #include <string.h>
 
 static enum err refused(const char *what)

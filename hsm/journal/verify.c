@@ -9,7 +9,8 @@
 #include <string.h>
 
 /* A checkpoint's signature is its last field and covers the line up to the blank before it. */
-bool journal_checkpoint_check(const struct journal_line *line, struct bytes text, EVP_PKEY *key)
+static bool journal_checkpoint_check(const struct journal_line *line, struct bytes text,
+                                     EVP_PKEY *key)
 {
     struct bytes encoded = journal_line_field(line, "sig");
     CLEANUP(buf_clear) struct buf signature = {0};

@@ -37,7 +37,4 @@ typedef enum err (*journal_visit)(void *context, const struct journal_line *line
 enum err journal_verify(FILE *file, EVP_PKEY *key, journal_visit visit, void *context,
                         struct journal_verdict *out);
 
-/* journal_checkpoint_check - the signature in a checkpoint line. */
-bool journal_checkpoint_check(const struct journal_line *line, struct bytes text, EVP_PKEY *key);
-
 #endif

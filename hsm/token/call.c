@@ -114,8 +114,8 @@ static enum err revive_now(struct token *t)
 
     if (pthread_rwlock_timedwrlock(&t->gate, &until) != 0)
         return away("dead, and calls in flight do not come back");
-    link_close(t);
-    e = link_open(t);
+    token_link_close(t);
+    e = token_link_open(t);
     if (!e)
         atomic_store(&t->dead, false);
     (void)pthread_rwlock_unlock(&t->gate);

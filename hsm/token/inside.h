@@ -94,11 +94,12 @@ CK_MECHANISM_TYPE place_wrap_mechanism(const struct place *p);
 /* place_data_mechanism - AES-GCM, else CBC with padding; 0 when the token can neither. */
 CK_MECHANISM_TYPE place_data_mechanism(const struct place *p);
 
-/* link_open - initialise the module, find both tokens, log in; t's gate is held for writing, or t
- * is not shared yet. Errors: ERR_CONFIG, ERR_PIN, ERR_HSM_AWAY, ERR_NOMEM; then it is closed. */
-enum err link_open(struct token *t);
-/* link_close - finalise the module and forget every handle. */
-void link_close(struct token *t);
+/* token_link_open - initialise the module, find both tokens, log in; t's gate is held for writing,
+ * or t is not shared yet. Errors: ERR_CONFIG, ERR_PIN, ERR_HSM_AWAY, ERR_NOMEM; then it is closed.
+ */
+enum err token_link_open(struct token *t);
+/* token_link_close - finalise the module and forget every handle. */
+void token_link_close(struct token *t);
 /* login_* - see login.c. */
 enum err login_permitted(struct token *t, struct place *p, CK_FLAGS flags);
 enum err login_begin(struct token *t);

@@ -263,7 +263,7 @@ static enum err names_load(struct token *t, enum role role)
     return keyring_load(&c, role == ROLE_CA, shared || role == ROLE_SENDER);
 }
 
-enum err link_open(struct token *t)
+enum err token_link_open(struct token *t)
 {
     enum err e = link_load(t);
 
@@ -276,11 +276,11 @@ enum err link_open(struct token *t)
     if (!e && t->at[ROLE_CA] != t->at[ROLE_SENDER])
         e = names_load(t, ROLE_SENDER);
     if (e)
-        link_close(t);
+        token_link_close(t);
     return e;
 }
 
-void link_close(struct token *t)
+void token_link_close(struct token *t)
 {
     struct link *l = t->link;
 

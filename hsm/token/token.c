@@ -91,7 +91,7 @@ static enum err token_start(struct token *t)
 
     if (!e)
         e = secret_read_file(t->options.pin_file, PIN_MAX, &t->pin);
-    return e ? e : link_open(t);
+    return e ? e : token_link_open(t);
 }
 
 enum err token_open(const struct token_options *options, struct token **out)
@@ -123,7 +123,7 @@ void token_close(struct token *t)
 {
     if (!t)
         return;
-    link_close(t);
+    token_link_close(t);
     parts_destroy(t);
     ck_unload(&t->ck);
     secret_free(&t->pin);
@@ -171,8 +171,8 @@ static enum err unlock_now(struct token *t)
         t->pin = pin;
     }
     atomic_store(&t->locked, false);
-    link_close(t);
-    e = link_open(t);
+    token_link_close(t);
+    e = token_link_open(t);
     atomic_store(&t->dead, e != ERR_OK);
     return e;
 }

@@ -30,7 +30,7 @@ struct begin {
     EVP_PKEY *user_key;
     struct buf user_csr;
     struct secret passphrase;
-    struct enrolment made;
+    struct root_enrolment made;
 };
 
 static void begin_clear(struct begin *b)
@@ -41,7 +41,7 @@ static void begin_clear(struct begin *b)
     key_free(&b->user_key);
     buf_clear(&b->user_csr);
     secret_free(&b->passphrase);
-    enrolment_clear(&b->made);
+    root_enrolment_clear(&b->made);
 }
 
 static enum err confirm(const struct options *o, const struct request *r)
@@ -212,7 +212,7 @@ enum err command_begin(const struct options *o, const char *request_path)
     if (!e)
         e = make_user_key(o, &b);
     if (!e)
-        e = enrolment_make(&b.request, b.ca_key, b.user_key, o->now_s, &b.made);
+        e = root_enrolment_make(&b.request, b.ca_key, b.user_key, o->now_s, &b.made);
     if (!e)
         e = write_key(o, &b);
     if (!e)

@@ -3,7 +3,7 @@
  *
  * A cursor over the bytes; every function either moves it past what it names or leaves a note. */
 #include "provisioning/enroll/json.h"
-#include "provisioning/enroll/utf8.h"
+#include "daemon/base/utf8.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -242,7 +242,7 @@ enum err json_read(struct bytes text, const struct json_key *keys, size_t n_keys
     return e;
 }
 
-void json_list_clear(struct json_list *l)
+static void json_list_clear(struct json_list *l)
 {
     for (size_t i = 0; i < l->n; i++)
         free(l->items[i]);

@@ -16,7 +16,6 @@ struct json_list {
     char *items[JSON_LIST_MAX];
     size_t n;
 };
-void json_list_clear(struct json_list *l);
 
 enum json_type {
     JSON_STRING, /* char *: given */

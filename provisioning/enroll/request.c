@@ -5,9 +5,10 @@
  * refuses the file, so that a newer relay cannot ask for something this tool would overlook. */
 #include "provisioning/enroll/request.h"
 #include "daemon/base/id.h"
+#include "daemon/base/utf8.h"
+#include "hsm/issue/name.h"
 #include "provisioning/enroll/keys.h"
 #include "provisioning/enroll/names.h"
-#include "provisioning/enroll/utf8.h"
 
 #include <openssl/evp.h>
 #include <openssl/objects.h>

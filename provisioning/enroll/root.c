@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* root.c - the root key, from its making to its wiping, in one function: enrolment_make.
+/* root.c - the root key, from its making to its wiping, in one function: root_enrolment_make.
  *
  * Keeps: the root key exists only inside that call, in locked memory. */
 #include "provisioning/enroll/root.h"
@@ -33,7 +33,7 @@ static enum err make_root(const struct request *r, EVP_PKEY *key, int64_t now_s,
 }
 
 static enum err make_intermediate(const struct request *r, EVP_PKEY *key, int64_t now_s,
-                                  EVP_PKEY *root_key, struct enrolment *out)
+                                  EVP_PKEY *root_key, struct root_enrolment *out)
 {
     struct cert_values values = request_values(r);
     struct cert_dates dates = ca_dates(now_s, r->intermediate_days);
@@ -43,7 +43,7 @@ static enum err make_intermediate(const struct request *r, EVP_PKEY *key, int64_
     return e ? e : cert_sign(out->intermediate, root_key);
 }
 
-static enum err make_crls(EVP_PKEY *root_key, int64_t now_s, struct enrolment *out)
+static enum err make_crls(EVP_PKEY *root_key, int64_t now_s, struct root_enrolment *out)
 {
     struct cert_dates root;
     enum err e = cert_time(out->root, &root);
@@ -78,7 +78,7 @@ static enum err sign_text(EVP_PKEY *key, struct bytes text, struct buf *out)
 }
 
 static enum err make_statement(const struct request *r, EVP_PKEY *intermediate_key,
-                               EVP_PKEY *user_key, EVP_PKEY *root_key, struct enrolment *out)
+                               EVP_PKEY *user_key, EVP_PKEY *root_key, struct root_enrolment *out)
 {
     struct cert_values values = request_values(r);
     char intermediate_spki[CERT_SPKI_HEX_LEN + 1];
@@ -93,10 +93,10 @@ static enum err make_statement(const struct request *r, EVP_PKEY *intermediate_k
     return e ? e : sign_text(root_key, buf_bytes(&out->statement), &out->signature);
 }
 
-enum err enrolment_make(const struct request *r, EVP_PKEY *intermediate_key, EVP_PKEY *user_key,
-                        int64_t now_s, struct enrolment *out)
+enum err root_enrolment_make(const struct request *r, EVP_PKEY *intermediate_key,
+                             EVP_PKEY *user_key, int64_t now_s, struct root_enrolment *out)
 {
-    CLEANUP(enrolment_clear) struct enrolment made = {0};
+    CLEANUP(root_enrolment_clear) struct root_enrolment made = {0};
     EVP_PKEY *root_key = NULL;
     enum err e = key_new(r->ca_key_type, &root_key);
 
@@ -114,11 +114,11 @@ enum err enrolment_make(const struct request *r, EVP_PKEY *intermediate_key, EVP
     if (e)
         return e;
     *out = made;
-    made = (struct enrolment){0};
+    made = (struct root_enrolment){0};
     return ERR_OK;
 }
 
-void enrolment_clear(struct enrolment *e)
+void root_enrolment_clear(struct root_enrolment *e)
 {
     X509_free(e->root);
     X509_free(e->intermediate);
@@ -126,5 +126,5 @@ void enrolment_clear(struct enrolment *e)
     X509_CRL_free(e->kill_switch);
     buf_clear(&e->statement);
     buf_clear(&e->signature);
-    *e = (struct enrolment){0};
+    *e = (struct root_enrolment){0};
 }

@@ -8,7 +8,7 @@
 #include "provisioning/enroll/request.h"
 
 /* What the root leaves behind; owned. */
-struct enrolment {
+struct root_enrolment {
     X509 *root;
     X509 *intermediate;
     X509_CRL *crl;         /* empty, as long as the root */
@@ -17,12 +17,12 @@ struct enrolment {
     struct buf signature;
 };
 
-/* enrolment_make - make a root key, sign, wipe it.
+/* root_enrolment_make - make a root key, sign, wipe it.
  *   intermediate_key  public; from the request's CSR
  *   user_key          the first user key, public part used
  * Errors: ERR_FORMAT, ERR_NOMEM. */
-enum err enrolment_make(const struct request *r, EVP_PKEY *intermediate_key, EVP_PKEY *user_key,
-                        int64_t now_s, struct enrolment *out);
-void enrolment_clear(struct enrolment *e);
+enum err root_enrolment_make(const struct request *r, EVP_PKEY *intermediate_key,
+                             EVP_PKEY *user_key, int64_t now_s, struct root_enrolment *out);
+void root_enrolment_clear(struct root_enrolment *e);
 
 #endif

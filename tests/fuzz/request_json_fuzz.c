@@ -2,9 +2,10 @@
 /* request_json_fuzz.c - a hostile relay's request file into the user's tool: the JSON reader, then
  * the checks of the request. What passes must be what the certificates may hold. */
 #include "daemon/base/id.h"
+#include "daemon/base/utf8.h"
+#include "hsm/issue/name.h"
 #include "provisioning/enroll/names.h"
 #include "provisioning/enroll/request.h"
-#include "provisioning/enroll/utf8.h"
 
 #include <string.h>
 

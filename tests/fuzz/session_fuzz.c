@@ -3,6 +3,7 @@
  *
  * The first byte chooses protocol and cuts. What must hold: replies are well-formed lines, what
  * reaches the handler is clean, every transaction ends once, and no memory stays charged. */
+#include "daemon/base/utf8.h"
 #include "daemon/receive/path.h"
 #include "daemon/receive/session.h"
 
@@ -29,7 +30,7 @@ static void check(bool holds)
 static void check_address(const struct receive_transaction *t, const char *address)
 {
     check(strlen(address) <= PATH_ADDRESS_MAX_BYTES);
-    check(utf8_is_valid(bytes_of(address)));
+    check(utf8_is_text(bytes_of(address)));
     for (const char *c = address; *c && !t->smtputf8; c++)
         check((unsigned char)*c < 0x80);
 }

@@ -137,7 +137,7 @@ static void search_finds_a_key_that_lives_and_not_one_that_is_freed(void **state
 /* The certificates outlive the key here, as they do in the tool. */
 static void certificates_keep_no_private_key_alive(void **state)
 {
-    CLEANUP(enrolment_clear) struct enrolment made = {0};
+    CLEANUP(root_enrolment_clear) struct root_enrolment made = {0};
     CLEANUP(request_clear) struct request r = {0};
     CLEANUP(key_free) EVP_PKEY *ca = NULL;
     CLEANUP(key_free) EVP_PKEY *user = NULL;
@@ -150,10 +150,10 @@ static void certificates_keep_no_private_key_alive(void **state)
     read_request(&r, ca);
     assert_int_equal(request_csr_key(&r, &public_key), ERR_OK);
     /* Once before measuring: OpenSSL's own random generators come to life in the secure heap. */
-    assert_int_equal(enrolment_make(&r, public_key, user, clock_now_s(), &made), ERR_OK);
-    enrolment_clear(&made);
+    assert_int_equal(root_enrolment_make(&r, public_key, user, clock_now_s(), &made), ERR_OK);
+    root_enrolment_clear(&made);
     before = CRYPTO_secure_used();
-    assert_int_equal(enrolment_make(&r, public_key, user, clock_now_s(), &made), ERR_OK);
+    assert_int_equal(root_enrolment_make(&r, public_key, user, clock_now_s(), &made), ERR_OK);
     assert_int_equal(CRYPTO_secure_used(), before);
 }
 

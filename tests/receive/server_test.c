@@ -253,7 +253,7 @@ static void old_tls_is_refused(void **state)
     assert_false(client_handshake(&c, TLS1_1_VERSION));
     client_close(&c);
     /* ... by ourselves, whatever the system's own settings for OpenSSL are */
-    assert_int_equal(tls_context_new(h.certificate, h.key, &ctx), ERR_OK);
+    assert_int_equal(tls_server_new(h.certificate, h.key, &ctx), ERR_OK);
     assert_int_equal(SSL_CTX_get_min_proto_version(ctx), TLS1_2_VERSION);
     SSL_CTX_free(ctx);
     host_close(&h);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* utf8.c - UTF-8, decoded one scalar value at a time. */
-#include "provisioning/enroll/utf8.h"
+#include "daemon/base/utf8.h"
 
 /* One scalar value at *at, which moves past it; 0 when malformed. */
 static uint32_t next_code(struct bytes text, size_t *at)
@@ -33,9 +33,22 @@ bool utf8_is_valid(struct bytes text)
     return true;
 }
 
+static bool is_control(uint32_t code)
+{
+    return code < 0x20 || (code >= 0x7f && code < 0xa0);
+}
+
+bool utf8_is_text(struct bytes text)
+{
+    for (size_t at = 0; at < text.len;)
+        if (is_control(next_code(text, &at)))
+            return false;
+    return true;
+}
+
 static bool is_hidden(uint32_t code)
 {
-    return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x200e || code == 0x200f ||
+    return is_control(code) || code == 0x200e || code == 0x200f ||
            (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
 }
 
