@@ -116,7 +116,7 @@ static enum err check_hop(const char *path, const struct relay_hop *hop)
     if (strcmp(hop->tls, "none") != 0 && strcmp(hop->tls, "required") != 0)
         return err_note(ERR_CONFIG, path, "[next-hop %s] tls: want none or required", name);
     if (strcmp(hop->tls, "none") == 0 && strncmp(hop->host, "127.", 4) != 0 &&
-        strcmp(hop->host, "localhost") != 0)
+        strcmp(hop->host, "::1") != 0 && strcmp(hop->host, "localhost") != 0)
         return err_note(ERR_CONFIG, path,
                         "[next-hop %s] tls = none is for loopback only; set tls = required", name);
     return ERR_OK;
