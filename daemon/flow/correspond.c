@@ -3,6 +3,7 @@
 #include "daemon/flow/correspond.h"
 #include "daemon/base/log.h"
 #include "daemon/message/address.h"
+#include "daemon/policy/policy.h"
 
 #include <openssl/asn1.h>
 #include <pthread.h>
@@ -59,6 +60,19 @@ static enum err key_keep(const struct correspond_request *r, struct hsm_sender *
     return ERR_OK;
 }
 
+/* No certificate outlives its intermediate: one that reaches that far cannot be made longer. */
+static bool ends_with_intermediate(const struct correspond_request *r, int64_t ends_s)
+{
+    X509 *intermediate = NULL;
+    int64_t last_s = INT64_MAX;
+
+    if (!certificate_read(buf_bytes(&r->profile->intermediate), &intermediate))
+        (void)not_after(intermediate, &last_s);
+    X509_free(intermediate);
+    err_note_clear();
+    return ends_s >= last_s;
+}
+
 /* A certificate that ends soon is made anew; while that fails the present one serves to its end. */
 static enum err key_renew_if_due(const struct correspond_request *r, int64_t ends_s,
                                  struct correspondent *c)
@@ -66,7 +80,8 @@ static enum err key_renew_if_due(const struct correspond_request *r, int64_t end
     CLEANUP(hsm_sender_clear) struct hsm_sender made = {0};
     enum err e;
 
-    if (ends_s - r->now_s > CORRESPOND_RENEW_S)
+    if (ends_s - r->now_s > CORRESPOND_RENEW_S ||
+        (ends_s > r->now_s && ends_with_intermediate(r, ends_s)))
         return ERR_OK;
     e = hsm_sender_renew(r->hsm, r->profile->profile, c->row.reverse, buf_bytes(&c->blob), &made);
     if (!e)
@@ -101,6 +116,17 @@ enum err correspond_find(const struct correspond_request *r, const char *address
     }
     *out = c;
     return ERR_OK;
+}
+
+/* reverse: NULL, or the permanent one, which keeps its domain. */
+static enum err sender_new(const struct correspond_request *r, const char *reverse, bool idle_only,
+                           struct hsm_sender *out)
+{
+    const char *domain =
+        reverse ? address_domain(reverse) : policy_domain(r->profile, r->alias->address);
+
+    return domain ? hsm_sender_new(r->hsm, r->profile->profile, domain, reverse, idle_only, out)
+                  : err_note(ERR_NOT_ACTIVE, "profile", "alias is not in the enrolment");
 }
 
 /* A key is dear: of sessions that bring the same new correspondent, one makes it. */
@@ -142,8 +168,7 @@ static enum err make_locked(const struct correspond_request *r, const char *addr
     if (e && e != ERR_NOT_FOUND)
         return e;
     err_note_clear();
-    e = hsm_sender_new(r->hsm, r->profile->profile, address_domain(r->alias->address),
-                       e ? NULL : c.row.reverse, idle_only, &made);
+    e = sender_new(r, e ? NULL : c.row.reverse, idle_only, &made);
     if (!e && !c.row.reverse[0])
         e = store_correspondent_add(r->store, r->alias->id, address, made.reverse, r->now_s,
                                     &c.row);
@@ -154,8 +179,7 @@ static enum err make_locked(const struct correspond_request *r, const char *addr
         e = correspond_find(r, address, out);
         if (e != ERR_NOT_FOUND)
             return e;
-        e = hsm_sender_new(r->hsm, r->profile->profile, address_domain(r->alias->address),
-                           c.row.reverse, idle_only, &made);
+        e = sender_new(r, c.row.reverse, idle_only, &made);
     }
     if (!e)
         e = key_keep(r, &made, &c);

@@ -294,8 +294,8 @@ static enum err begin_entry(struct forward *f, const struct forward_job *job, st
     enum err e = store_derived_key(f->store, "return-path", key);
 
     if (!e)
-        e = return_path_make(key, job->queue_id, address_domain(p->alias.address), job->now_s,
-                             return_path);
+        e = return_path_make(key, job->queue_id, policy_domain(&p->profile, p->alias.address),
+                             job->now_s, return_path);
     if (e)
         return e;
     memcpy(envelope.id, job->queue_id, sizeof envelope.id);

@@ -26,11 +26,28 @@ static bool is_return_path(const char *address)
     return strncmp(address, "b-", 2) == 0;
 }
 
-/* A catch-all covers a sub-domain; the certificate's name constraints then need that sub-domain. */
+static bool is_in_or_below(const char *domain, const char *parent)
+{
+    size_t len = strlen(domain), n = strlen(parent);
+
+    return len >= n && strcasecmp(domain + len - n, parent) == 0 &&
+           (len == n || domain[len - n - 1] == '.');
+}
+
+const char *policy_domain(const struct hsm_profile *profile, const char *address)
+{
+    const char *best = NULL;
+
+    for (size_t i = 0; i < profile->n_domains; i++)
+        if (is_in_or_below(address_domain(address), profile->domains[i]) &&
+            (!best || strlen(profile->domains[i]) > strlen(best)))
+            best = profile->domains[i];
+    return best;
+}
+
 static bool covers(const struct hsm_profile *profile, const struct store_alias *alias)
 {
-    return is_one_of(address_domain(alias->address), (const char *const *)profile->domains,
-                     profile->n_domains) &&
+    return policy_domain(profile, alias->address) &&
            is_one_of(alias->mailbox, (const char *const *)profile->addresses, profile->n_addresses);
 }
 
@@ -76,6 +93,8 @@ enum err policy_recipient(const struct policy *p, const char *address, struct po
         return err_note(ERR_NOT_ACTIVE, "alias", "role address that nobody has");
     if (e)
         return e;
+    if (route.alias.catch_all && is_role_address(route.address))
+        return err_note(ERR_NOT_ACTIVE, "alias", "role address that no catch-all may take");
     e = policy_profile(p, &route.alias, &profile);
     if (e)
         return e;

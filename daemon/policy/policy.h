@@ -25,9 +25,15 @@ struct policy_route {
 /* policy_recipient - may mail for this address be taken?
  *   address  of RCPT, any case
  * Errors: ERR_NO_ALIAS (unknown, or not of our domains), ERR_NOT_ACTIVE (no active profile, or the
- * profile covers neither domain nor mailbox; postmaster and abuse while nobody has them),
+ * profile covers neither domain nor mailbox; postmaster and abuse while nobody has them, which no
+ * catch-all does),
  * ERR_REFUSED (reverse alias or return path), and whatever store and key service say. */
 enum err policy_recipient(const struct policy *p, const char *address, struct policy_route *out);
+
+/* policy_domain - the relay domain of a profile that an address lies in or below, the longest;
+ * NULL: none. Reverse aliases and return paths of a sub-domain's alias are made in it: the name
+ * constraints of the user's root name relay domains. Borrowed from the profile. */
+const char *policy_domain(const struct hsm_profile *profile, const char *address);
 
 /* policy_profile - the profile that mail for an alias is sealed under, checked: active, at least
  * one certificate, domain and mailbox among those that the key service's record names.
