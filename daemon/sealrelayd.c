@@ -160,6 +160,11 @@ static enum err notify_profile(void *flow, const char *profile)
     return notice_activation(flow, profile, clock_now_s());
 }
 
+static enum err notify_keys(void *flow, const char *profile)
+{
+    return notice_keys(flow, profile, clock_now_s());
+}
+
 static enum err start_control(struct relay *r)
 {
     const struct relay_config *c = &r->config;
@@ -179,9 +184,11 @@ static enum err start_control(struct relay *r)
                                     .n_domains = c->domains.n,
                                     .operator_user = c->operator_user,
                                     .started_s = clock_now_s(),
+                                    .dropped = &r->forward.dropped,
                                     .draining = &r->draining,
                                     .flow = &r->forward,
-                                    .profile_notify = notify_profile};
+                                    .profile_notify = notify_profile,
+                                    .keys_notify = notify_keys};
     return control_start(c->control_socket, user ? user->pw_uid : (uid_t)-1, relay_verbs,
                          n_relay_verbs, &r->verbs, &r->control);
 }

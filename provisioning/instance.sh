@@ -140,6 +140,9 @@ ca_uri = pkcs11:token=sealrelay
 sender_uri = pkcs11:token=sealrelay
 pin_file = $DIR/etc/pin
 pool_size = ${POOL:-8}
+[certificates]
+country = DE
+organisation = Example
 [service]
 state_dir = $DIR/hsm
 relay_socket = $DIR/run/hsm-relay.sock
@@ -148,6 +151,9 @@ web_socket = $DIR/run/hsm-web.sock
 [limits]
 $limits
 EOF
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \
+        -subj "/CN=$RELAY_DOMAIN" -addext "subjectAltName=DNS:$RELAY_DOMAIN" \
+        -keyout "$DIR/etc/relay.key" -out "$DIR/etc/relay.pem" 2>/dev/null
     cat >"$DIR/etc/sealdeliver.conf" <<EOF
 [deliver]
 hostname = $RELAY_DOMAIN
@@ -164,6 +170,8 @@ control_socket = $DIR/run/control.sock
 smtp = 127.0.0.1:$SMTP_PORT
 lmtp = 127.0.0.1:$LMTP_PORT
 lmtp_socket = $DIR/run/lmtp.sock
+tls_certificate = $DIR/etc/relay.pem
+tls_key = $DIR/etc/relay.key
 [queue]
 free_min = 1M
 retry_first = 2s
@@ -207,7 +215,7 @@ instance_enrol()
     (umask 077 && openssl rand 17 | base32 | cut -c1-26 >"$DIR/user/passphrase")
     $SEALCTL user add alice "$MAILBOX" >"$DIR/log/operator.log"
     profile=$($SEALCTL --json profile add alice --domain "$RELAY_DOMAIN" \
-        --key "${USER_KEY:-rsa-2048}" --country DE --organisation Example | jq -r .profile)
+        --key "${USER_KEY:-rsa-2048}" | jq -r .profile)
     PROFILE=$profile
     $SEALCTL profile csr "$profile" >"$DIR/user/request.json"
     "$BIN/bin/sealrelay-enroll" begin "$DIR/user/request.json" "$DIR/user/device" --yes \

@@ -4,6 +4,9 @@
 #include "daemon/base/clock.h"
 #include "daemon/control/verbs_internal.h"
 
+#include <stdio.h>
+#include <string.h>
+
 static enum err add_queue(const struct relay_verbs *v, cJSON *answer)
 {
     struct queue_counts counts = {0};
@@ -32,13 +35,30 @@ static void add_receive(const struct relay_verbs *v, cJSON *answer)
     add_number(receive, "accepted", (double)stats.accepted);
     add_number(receive, "refused_perm", (double)stats.refused_perm);
     add_number(receive, "refused_temp", (double)stats.refused_temp);
+    add_number(receive, "dropped", v->dropped ? (double)atomic_load(v->dropped) : 0);
     add_number(receive, "memory_now_bytes", (double)stats.memory_now_bytes);
+}
+
+/* Does the user have both addresses that RFC 2142 asks for, in every relay domain? */
+static bool has_role_addresses(const struct relay_verbs *v, const char *user)
+{
+    static const char *const locals[] = {"postmaster", "abuse"};
+    struct store_alias alias;
+    address_text address;
+
+    for (size_t i = 0; i < 2 * v->n_domains; i++)
+        if (snprintf(address, sizeof address, "%s@%s", locals[i % 2], v->domains[i / 2]) >=
+                (int)sizeof address ||
+            store_alias_find(v->store, address, &alias) || alias.catch_all ||
+            strcmp(alias.user, user) != 0)
+            return false;
+    return true;
 }
 
 /* Does anybody read mail to postmaster? "active", or what is missing. */
 static const char *operator_state(const struct relay_verbs *v)
 {
-    struct store_user user = {0};
+    CLEANUP(store_user_clear) struct store_user user = {0};
     struct hsm_profile profile = {0};
     enum err e;
 
@@ -47,9 +67,10 @@ static const char *operator_state(const struct relay_verbs *v)
     if (store_user_find(v->store, v->operator_user, &user))
         return "operator's user is missing";
     e = hsm_user_profile(v->hsm, user.user, &profile);
-    store_user_clear(&user);
     hsm_profile_clear(&profile);
-    return e == ERR_OK ? "active" : e == ERR_NOT_ACTIVE ? "no active profile" : "unknown";
+    if (e)
+        return e == ERR_NOT_ACTIVE ? "no active profile" : "unknown";
+    return has_role_addresses(v, user.user) ? "active" : "postmaster@ or abuse@ has no alias";
 }
 
 static enum err verb_status(void *ctx, const cJSON *request, cJSON *answer)
@@ -129,6 +150,20 @@ static enum err verb_profile_notify(void *ctx, const cJSON *request, cJSON *answ
     return v->profile_notify(v->flow, profile);
 }
 
+static enum err verb_profile_keys(void *ctx, const cJSON *request, cJSON *answer)
+{
+    const struct relay_verbs *v = ctx;
+    const char *profile;
+    enum err e = need_profile(request, &profile);
+
+    (void)answer;
+    if (e)
+        return e;
+    return v->keys_notify
+               ? v->keys_notify(v->flow, profile)
+               : err_note(ERR_WRONG_STATE, "profile.keys", "this relay sends no notices");
+}
+
 static enum err verb_profile_forget(void *ctx, const cJSON *request, cJSON *answer)
 {
     const struct relay_verbs *v = ctx;
@@ -159,6 +194,7 @@ const struct control_verb relay_verbs[] = {
     {"drain.stop", verb_drain_stop},
     {"drain.status", verb_drain_status},
     {"profile.notify", verb_profile_notify},
+    {"profile.keys", verb_profile_keys},
     {"profile.forget", verb_profile_forget},
     {"status", verb_status},
 };

@@ -26,10 +26,13 @@ struct relay_verbs {
     size_t n_domains;
     const char *operator_user; /* name; owns postmaster@ and abuse@; NULL: nobody yet */
     int64_t started_s;
-    atomic_bool *draining; /* while true the relay answers every RCPT 4xx */
+    const atomic_ullong *dropped; /* LMTP recipients whose message was dropped; NULL: not counted */
+    atomic_bool *draining;        /* while true the relay answers every RCPT 4xx */
     void *flow;
     /* Mail a new activation code, sealed, to a ready profile's mailbox. */
     enum err (*profile_notify)(void *flow, const char *profile);
+    /* Tell a user, sealed, which keys are enrolled now. NULL: this relay sends no notices. */
+    enum err (*keys_notify)(void *flow, const char *profile);
     /* Forget cached keys of a deleted profile; its stored ones are forgotten here. NULL: none. */
     enum err (*profile_forget)(void *flow, const char *profile);
 };

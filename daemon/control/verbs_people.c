@@ -28,7 +28,34 @@ static cJSON *strings_of(char *const *items, size_t n)
     return list;
 }
 
+/* Is domain one of the relay's, or below one of them? */
+static bool is_relay_domain(const struct relay_verbs *v, const char *domain, bool below_only)
+{
+    size_t len = strlen(domain);
+
+    for (size_t i = 0; i < v->n_domains; i++) {
+        size_t n = strlen(v->domains[i]);
+
+        if (len == n && !below_only && strcasecmp(domain, v->domains[i]) == 0)
+            return true;
+        if (len > n + 1 && domain[len - n - 1] == '.' &&
+            strcasecmp(domain + len - n, v->domains[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* ---- users ---- */
+
+/* A mailbox of ours would send mail round in circles. */
+static enum err check_mailbox(const struct relay_verbs *v, const char *mailbox)
+{
+    const char *at = strrchr(mailbox, '@');
+
+    return at && is_relay_domain(v, at + 1, false)
+               ? err_note(ERR_REFUSED, "mailbox", "lies in a domain of this relay")
+               : ERR_OK;
+}
 
 enum err verb_user_add(void *ctx, const cJSON *request, cJSON *answer)
 {
@@ -46,6 +73,8 @@ enum err verb_user_add(void *ctx, const cJSON *request, cJSON *answer)
         if (!cJSON_IsString(item) || n == MAILBOXES_MAX)
             return err_note(ERR_USAGE, "mailboxes", "1 to 16 addresses expected");
         mailboxes[n++] = item->valuestring;
+        if (!e)
+            e = check_mailbox(v, item->valuestring);
     }
     if (!e && n == 0)
         e = err_note(ERR_USAGE, "mailboxes", "1 to 16 addresses expected");
@@ -83,23 +112,6 @@ enum err verb_user_list(void *ctx, const cJSON *request, cJSON *answer)
 }
 
 /* ---- aliases ---- */
-
-/* Is domain one of the relay's, or below one of them? */
-static bool is_relay_domain(const struct relay_verbs *v, const char *domain, bool below_only)
-{
-    size_t len = strlen(domain);
-
-    for (size_t i = 0; i < v->n_domains; i++) {
-        size_t n = strlen(v->domains[i]);
-
-        if (len == n && !below_only && strcasecmp(domain, v->domains[i]) == 0)
-            return true;
-        if (len > n + 1 && domain[len - n - 1] == '.' &&
-            strcasecmp(domain + len - n, v->domains[i]) == 0)
-            return true;
-    }
-    return false;
-}
 
 static bool is_postmaster(const char *address, size_t local_len)
 {

@@ -29,6 +29,7 @@ struct forward {
     const char *const *hop_domains; /* domains that have a next hop of their own */
     size_t n_hop_domains;
     struct forward_limits limits;
+    atomic_ullong dropped; /* LMTP recipients whose message SMTP would have refused for good */
 };
 
 /* forward_handler - the handler that makes a receive server forward mail. */

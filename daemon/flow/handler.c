@@ -2,7 +2,9 @@
 /* handler.c - where a receive session meets the flow: recipients are routed as they are named,
  * a message is sealed for each of them, and all become durable in one commit before any 250.
  *
- * SMTP has one answer for all recipients, so all or none are taken; LMTP has one for each. */
+ * SMTP has one answer for all recipients, so all or none are taken; LMTP has one for each. In front
+ * of LMTP stands a queue that has taken the message already: what SMTP refuses for good is dropped
+ * there and counted, for a bounce would carry the content to a sender who may be forged. */
 #include "daemon/base/clock.h"
 #include "daemon/base/failpoint.h"
 #include "daemon/base/log.h"
@@ -62,6 +64,39 @@ static struct reply on_rcpt(void *ctx, struct receive_transaction *t, const char
         log_event(err_class(e) == CLASS_PERM ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "receive.rcpt",
                   t->id, e, -1, "peer=%s", t->peer);
     return reply_of(e);
+}
+
+/* Only what is wrong with the message itself, or with its recipient, is refused for good. The same
+ * word from store or key service is a fault of ours: the sender shall try again. */
+static bool is_refusal(enum err e)
+{
+    static const enum err refusals[] = {ERR_NO_ALIAS, ERR_TOO_BIG, ERR_BARE_LINE, ERR_TWO_FROM,
+                                        ERR_HEADER,   ERR_HOPS,    ERR_LOOP};
+
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
+        if (refusals[i] == e)
+            return true;
+    return false;
+}
+
+/* n_rcpts: how many recipients the answer is for. */
+static struct reply answer_of(struct forward *f, const struct receive_transaction *t, enum err e,
+                              size_t n_rcpts)
+{
+    if (err_class(e) != CLASS_PERM)
+        return reply_of(e);
+    if (!is_refusal(e))
+        return reply_of(ERR_BUG);
+    if (t->protocol != RECEIVE_LMTP)
+        return reply_of(e);
+    atomic_fetch_add(&f->dropped, n_rcpts);
+    log_event(LOG_LEVEL_WARNING, "flow.drop", t->id, e, -1, "peer=%s", t->peer);
+    return reply_of(ERR_OK);
+}
+
+static struct reply on_refused(void *ctx, struct receive_transaction *t, enum err why)
+{
+    return answer_of(ctx, t, why, t->n_rcpts);
 }
 
 static size_t first_of(const struct routes *r, size_t i)
@@ -168,10 +203,10 @@ static void on_message(void *ctx, struct receive_transaction *t, struct bytes da
         if (e)
             worst = e;
         if (!all_or_none)
-            replies[i] = reply_of(e);
+            replies[i] = answer_of(f, t, e, 1);
     }
     if (all_or_none)
-        replies[0] = reply_of(worst);
+        replies[0] = answer_of(f, t, worst, n);
     free(entries);
 }
 
@@ -190,5 +225,5 @@ static void on_end(void *ctx, struct receive_transaction *t)
 struct receive_handler forward_handler(struct forward *f)
 {
     return (struct receive_handler){
-        .ctx = f, .rcpt = on_rcpt, .message = on_message, .end = on_end};
+        .ctx = f, .rcpt = on_rcpt, .message = on_message, .end = on_end, .refused = on_refused};
 }

@@ -19,4 +19,8 @@ enum err notice_send(struct forward *f, const char *profile, const char *subject
  * Errors: as notice_send and hsm_activation_code. */
 enum err notice_activation(struct forward *f, const char *profile, int64_t now_s);
 
+/* notice_keys - tell a user, at every key, which keys the profile's mail is sealed to now: after a
+ * key was added or withdrawn. Errors: as notice_send, ERR_TAMPERED. */
+enum err notice_keys(struct forward *f, const char *profile, int64_t now_s);
+
 #endif

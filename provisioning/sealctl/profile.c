@@ -194,7 +194,7 @@ enum err profile_install_command(struct session *s, char **args)
     return e;
 }
 
-static bool is_ready(struct hsm *hsm, const char *profile)
+static bool is_in_state(struct hsm *hsm, const char *profile, const char *wanted)
 {
     CLEANUP(buf_clear) struct buf text = {0};
     CLEANUP(json_free) cJSON *shown = NULL;
@@ -202,7 +202,25 @@ static bool is_ready(struct hsm *hsm, const char *profile)
 
     if (hsm_profile_show(hsm, profile, &text) == ERR_OK && parse_document(&text, &shown) == ERR_OK)
         state = text_of(shown, "state");
-    return state && strcmp(state, "ready") == 0;
+    return state && strcmp(state, wanted) == 0;
+}
+
+/* What a user-signed request changed, told to the relay: every key learns of every key by sealed
+ * mail, and keys of a deleted profile are forgotten. The request itself is done and good once. */
+static enum err tell_relay(struct session *s, struct hsm *hsm, const char *profile)
+{
+    bool deleted = is_in_state(hsm, profile, "deleted");
+    CLEANUP(json_free) cJSON *answer = NULL;
+    cJSON *request = cJSON_CreateObject();
+    enum err e;
+
+    (void)cJSON_AddStringToObject(request, "profile", profile);
+    e = relay_call(s, deleted ? "profile.forget" : "profile.keys", request, &answer);
+    if (e)
+        (void)fprintf(stderr, "sealctl: the request is done, but %s\n",
+                      deleted ? "the relay could not be told; run profile delete"
+                              : "its user could not be told by mail");
+    return e;
 }
 
 /* The certificate is out already: what fails now is said, and can be done again by itself. */
@@ -239,7 +257,9 @@ enum err profile_issue_command(struct session *s, char **args)
     progress_end();
     if (!e && text.len)
         e = write_document(&text);
-    if (!e && !s->request && is_ready(hsm, args[0]))
+    if (!e && s->request)
+        e = tell_relay(s, hsm, args[0]);
+    else if (!e && is_in_state(hsm, args[0], "ready"))
         e = mail_code(s, args[0]);
     return e;
 }

@@ -66,6 +66,12 @@ static void serve_input(struct queue *q)
     }
 }
 
+static enum err notify_keys(void *flow, const char *profile)
+{
+    (void)flow;
+    return id_is_valid(profile) ? ERR_OK : ERR_USAGE;
+}
+
 int main(int argc, char **argv)
 {
     static const char *const domains[] = {"relay.example.com", "mail.example.org"};
@@ -80,7 +86,8 @@ int main(int argc, char **argv)
                             .started_s = clock_now_s(),
                             .draining = &draining,
                             .flow = &place,
-                            .profile_notify = notify};
+                            .profile_notify = notify,
+                            .keys_notify = notify_keys};
     struct control *control = NULL;
     enum err e = argc == 3 ? hsm_open(&hsm, &place.hsm) : ERR_USAGE;
 

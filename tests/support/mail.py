@@ -62,8 +62,14 @@ class Refused(Exception):
 class Smtp:
     """One SMTP or LMTP session; lines and messages go out byte for byte."""
 
-    def __init__(self, port, hello='EHLO client.example.net', timeout=60):
-        self.sock = socket.create_connection(('127.0.0.1', port), timeout=timeout)
+    def __init__(self, where, hello='EHLO client.example.net', timeout=60):
+        """where: a TCP port on loopback, or the path of a unix socket"""
+        if isinstance(where, int):
+            self.sock = socket.create_connection(('127.0.0.1', where), timeout=timeout)
+        else:
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(timeout)
+            self.sock.connect(where)
         self.file = self.sock.makefile('rb')
         self.expect('2')
         self.extensions = self.command(hello)

@@ -2,6 +2,7 @@
 """A freshly provisioned relay in a private folder, whose programs can be killed and restarted."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 import judge
 import mail
 
+PASSPHRASE = 'a-passphrase-of-26-letters'
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
@@ -130,6 +132,74 @@ class Relay:
         if done.returncode:
             raise AssertionError('sealctl %s: %s' % (' '.join(words), done.stderr.decode()))
         return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def configure(self, name, section, *lines):
+        """Add lines to a section of a program's configuration; those with the same key go."""
+        path = os.path.join(self.dir, 'etc', name + '.conf')
+        with open(path, encoding='ascii') as file:
+            text = file.read().splitlines()
+        keys = [line.split('=')[0].strip() for line in lines]
+        text = [line for line in text if line.split('=')[0].strip() not in keys]
+        at = text.index('[%s]' % section) + 1
+        with open(path, 'w', encoding='ascii') as file:
+            file.write('\n'.join(text[:at] + list(lines) + text[at:]) + '\n')
+
+    def enroll(self, *words):
+        """The user's tool, which answers no question."""
+        done = subprocess.run([os.path.join(self.build, 'bin', 'sealrelay-enroll'), *words],
+                              capture_output=True, check=False)
+        if done.returncode:
+            raise AssertionError('sealrelay-enroll %s: %s' % (words[0], done.stderr.decode()))
+
+    def file(self, name, data):
+        path = os.path.join(self.user_folder, name)
+        with open(path, 'wb') as out:
+            out.write(data)
+        return path
+
+    def document(self, name, *words):
+        """What sealctl prints, in a file: those of its answers that are files already."""
+        done = subprocess.run(self.facts['sealctl'].split() + list(words), capture_output=True,
+                              check=False)
+        if done.returncode:
+            raise AssertionError('sealctl %s: %s' % (' '.join(words), done.stderr.decode()))
+        return self.file(name, done.stdout)
+
+    def code(self, user):
+        """The activation code of the mail that comes next."""
+        found = self.inbox.wait()
+        if len(found) != 1:
+            raise AssertionError('%d mails with a code' % len(found))
+        with open(found[0], 'rb') as file:
+            entity, _ = user.open(mail.to_crlf(file.read()))
+        return re.search(rb'^    ([A-Za-z0-9]{8})\r?$', entity, re.MULTILINE).group(1).decode()
+
+    def secret(self):
+        """A passphrase file for the user's tool."""
+        path = self.file('passphrase', PASSPHRASE.encode() + b'\n')
+        os.chmod(path, 0o600)
+        return path
+
+    def opener(self, folder):
+        """The user whose key and root lie in a folder of the user's tool."""
+        keys = tempfile.mkdtemp(dir=self.user_folder)
+        return judge.User({'root': os.path.join(folder, 'root.pem'), 'p12_passphrase': PASSPHRASE,
+                           'p12': os.path.join(folder, 'identity-modern.p12')}, keys)
+
+    def profile(self, name, *options):
+        """A further profile of a user, enrolled and active: (id, judge.User, the user's folder)."""
+        profile = self.sealctl('profile', 'add', name, *options)['profile']
+        folder = os.path.join(self.user_folder, profile)
+        secret = ['--passphrase-file', self.secret()]
+        request = self.document(profile + '.request', 'profile', 'csr', profile)
+        self.enroll('begin', request, folder, '--yes', *secret)
+        self.sealctl('profile', 'install', profile, os.path.join(folder, 'enrolment.json'))
+        self.inbox.fresh()
+        issued = self.document(profile + '.certificate', 'profile', 'issue', profile)
+        self.enroll('finish', folder, issued, *secret)
+        user = self.opener(folder)
+        self.sealctl('profile', 'activate', profile, self.code(user))
+        return profile, user, folder
 
     def found_in_clear(self, marker, next_hop_too=True):
         """Files that hold marker: of our programs, and of the next hop unless told otherwise."""
