@@ -48,25 +48,46 @@ static bool session_not_opened(struct place *p, bool limit)
     return some;
 }
 
+static bool session_is_free(const struct place *p)
+{
+    return p->n_idle || p->n_open < p->n_max;
+}
+
+/* Under the lock. Whoever comes while others wait waits too, even beside a free session: it is on
+ * its way to one of them, and a busy thread would else take back what it gave, again and again. */
+static enum err turn_await(struct place *p)
+{
+    struct timespec until = deadline_in(CLOCK_MONOTONIC, SESSION_WAIT_S);
+    int waited = 0;
+
+    if (!p->n_waiting && session_is_free(p))
+        return ERR_OK;
+    p->n_waiting++;
+    do
+        waited = pthread_cond_timedwait(&p->freed, &p->lock, &until);
+    while (waited != ETIMEDOUT && !session_is_free(p));
+    p->n_waiting--;
+    return session_is_free(p) ? ERR_OK
+                              : err_note(ERR_BUSY, "token", "all %u sessions taken for %d s",
+                                         p->n_max, SESSION_WAIT_S);
+}
+
 /* Take an idle session, or the right to open one (fresh_out). */
 static enum err session_wait(struct place *p, CK_SESSION_HANDLE *out, bool *fresh_out)
 {
-    struct timespec until = deadline_in(CLOCK_MONOTONIC, SESSION_WAIT_S);
-    enum err e = ERR_OK;
+    enum err e;
 
     (void)pthread_mutex_lock(&p->lock);
-    while (!p->n_idle && p->n_open >= p->n_max && !e)
-        if (pthread_cond_timedwait(&p->freed, &p->lock, &until) == ETIMEDOUT)
-            e = err_note(ERR_BUSY, "token", "all %u sessions taken for %d s", p->n_max,
-                         SESSION_WAIT_S);
-    if (p->n_idle) {
-        e = ERR_OK;
+    e = turn_await(p);
+    if (!e && p->n_idle) {
         *fresh_out = false;
         *out = p->idle[--p->n_idle];
     } else if (!e) {
         *fresh_out = true;
         p->n_open++;
     }
+    if (p->n_waiting && session_is_free(p))
+        (void)pthread_cond_signal(&p->freed);
     (void)pthread_mutex_unlock(&p->lock);
     return e;
 }

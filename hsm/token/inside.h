@@ -43,6 +43,7 @@ struct place {
     unsigned n_idle;
     unsigned n_open;
     unsigned n_max;
+    unsigned n_waiting;
 };
 
 struct link; /* libp11's side: context and slots */

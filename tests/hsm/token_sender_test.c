@@ -328,6 +328,45 @@ static void four_threads_share_fewer_sessions_and_a_small_cache(void **state)
     assert_int_equal(reopen(&fixture.options), ERR_OK);
 }
 
+#define TURNS 2000
+
+static atomic_uint turns, repeats;
+static atomic_uintptr_t last;
+
+static void *mac_by_turns(void *arg)
+{
+    static const uint8_t data[4] = {1};
+    uint8_t mac[32];
+
+    while (atomic_fetch_add(&turns, 1) < TURNS) {
+        if (token_hmac(fixture.token, "x", (struct bytes){data, sizeof data}, mac))
+            atomic_fetch_add(&failures, 1);
+        if (atomic_exchange(&last, (uintptr_t)arg) == (uintptr_t)arg)
+            atomic_fetch_add(&repeats, 1);
+    }
+    return NULL;
+}
+
+/* Who gives a session back and asks again must not get it before those who wait: where calls take
+ * long, they would wait until they fail. */
+static void a_session_goes_to_whoever_waits_for_it(void **state)
+{
+    struct token_options options = fixture.options;
+    pthread_t threads[THREADS];
+
+    (void)state;
+    options.sessions_max = 1;
+    assert_int_equal(reopen(&options), ERR_OK);
+    for (uintptr_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, mac_by_turns, (void *)(i + 1)), 0);
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    assert_int_equal(atomic_load(&failures), 0);
+    print_message("    one thread twice in a row: %u of %u\n", atomic_load(&repeats), TURNS);
+    assert_in_range(atomic_load(&repeats), 0, TURNS / 2);
+    assert_int_equal(reopen(&fixture.options), ERR_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +378,7 @@ int main(void)
         cmocka_unit_test(a_profile_over_its_share_waits_alone_until_the_pool_is_full),
         cmocka_unit_test(more_keys_than_the_cache_holds_all_work),
         cmocka_unit_test(four_threads_share_fewer_sessions_and_a_small_cache),
+        cmocka_unit_test(a_session_goes_to_whoever_waits_for_it),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
