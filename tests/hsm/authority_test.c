@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* authority_test.c - a profile's life on SoftHSM, and every way around its rules that must fail. */
 #include "hsm/issue/certificate.h"
-#include "tests/hsm/issue_kit.h"
+#include "tests/hsm/issue_case.h"
 
 #include <cjson/cJSON.h>
 #include <setjmp.h>
@@ -11,34 +11,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct kit kit;
-
-#define assert_err(call, wanted)                                                                   \
-    do {                                                                                           \
-        err_note_clear();                                                                          \
-        enum err got_ = (call);                                                                    \
-        if (got_ != (wanted))                                                                      \
-            print_error("%s: got %s (%s: %s)\n", #call, err_name(got_), err_note_get()->action,    \
-                        err_note_get()->detail);                                                   \
-        assert_int_equal(got_, (wanted));                                                          \
-    } while (0)
-
-static enum profile_state state_of(const char *profile)
-{
-    CLEANUP(hsm_profile_clear) struct hsm_profile p = {0};
-
-    assert_err(authority_profile_get(kit.a, profile, &p), ERR_OK);
-    return p.state;
-}
-
-static size_t certs_of(const char *profile)
-{
-    CLEANUP(hsm_profile_clear) struct hsm_profile p = {0};
-
-    assert_err(authority_profile_get(kit.a, profile, &p), ERR_OK);
-    return p.n_certs;
-}
 
 static void profile_goes_from_pending_to_active_and_survives_a_restart(void **state)
 {
@@ -443,20 +415,6 @@ static void leaf_ends_with_its_intermediate(void **state)
     X509_free(sender);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    kit_open(&kit, NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    kit_close(&kit);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -476,5 +434,5 @@ int main(void)
         cmocka_unit_test(list_show_and_verify_are_readable),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, case_group_start, case_group_end);
 }

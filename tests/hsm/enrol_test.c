@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* enrol_test.c - enrolments, users' certificate requests and files that must not be accepted. */
-#include "tests/hsm/issue_kit.h"
+#include "tests/hsm/issue_case.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,8 +8,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct kit kit;
 
 static void expect(enum err got, enum err wanted, const char *what)
 {
@@ -417,20 +415,6 @@ static void malformed_files_are_refused_as_such(void **state)
            "request");
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    kit_open(&kit, &(struct authority_options){.limits = {.profiles_user = 100}});
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    kit_close(&kit);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -445,5 +429,5 @@ int main(void)
         cmocka_unit_test(malformed_files_are_refused_as_such),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, case_group_start_roomy, case_group_end);
 }

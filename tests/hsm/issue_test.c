@@ -5,7 +5,7 @@
  * OpenSSL's parser and verifier, not the code that composed them. */
 #include "daemon/base/codec.h"
 #include "hsm/issue/certificate.h"
-#include "tests/hsm/issue_kit.h"
+#include "tests/hsm/issue_case.h"
 
 #include <ctype.h>
 #include <openssl/err.h>
@@ -17,8 +17,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct kit kit;
 
 #define POLICY "2.25.204867384412930154236791803645123872531"
 
@@ -453,20 +451,6 @@ static void long_address_gets_an_opaque_subject(void **state)
     leaf_verifies_for_mail_alone(&u, u.cert, address[0]);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    kit_open(&kit, &(struct authority_options){.limits = {.profiles_user = 100}});
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    kit_close(&kit);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -477,5 +461,5 @@ int main(void)
         cmocka_unit_test(long_address_gets_an_opaque_subject),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, case_group_start_roomy, case_group_end);
 }

@@ -2,7 +2,7 @@
 /* record_test.c - the text form of records, and saves, makings and deletions cut short anywhere. */
 #include "hsm/issue/authority.h"
 #include "hsm/record/record.h"
-#include "tests/hsm/issue_kit.h"
+#include "tests/hsm/issue_case.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -125,8 +125,6 @@ static void full_lists_take_no_more(void **state)
 
 /* ---- crashes: the same program as a child with a fail point, on the parent's files ---- */
 
-static struct kit kit;
-
 static int child_open(struct kit *k)
 {
     struct token_options t = {.module = getenv("T_MODULE"),
@@ -221,14 +219,6 @@ static void interrupt(const char *what, const char *profile, const char *failpoi
     expect(authority_open(&kit.options, &kit.a), ERR_OK);
 }
 
-static enum profile_state state_of(const char *profile)
-{
-    CLEANUP(hsm_profile_clear) struct hsm_profile p = {0};
-
-    expect(authority_profile_get(kit.a, profile, &p), ERR_OK);
-    return p.state;
-}
-
 static void save_killed_anywhere_is_done_or_not_done(void **state)
 {
     static const struct {
@@ -303,20 +293,6 @@ static void profile_whose_making_was_killed_leaves_nothing(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    kit_open(&kit, NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    kit_close(&kit);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -330,5 +306,5 @@ int main(int argc, char **argv)
 
     if (argc == 4 && strcmp(argv[1], "child") == 0)
         return child_run(argv[2], argv[3]);
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, case_group_start, case_group_end);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* request_test.c - who may add or withdraw a user key, deactivate or delete: only an enrolled key,
  * by a signed line with a nonce good once. */
-#include "tests/hsm/issue_kit.h"
+#include "tests/hsm/issue_case.h"
 
 #include <cjson/cJSON.h>
 #include <setjmp.h>
@@ -11,34 +11,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct kit kit;
-
-#define assert_err(call, wanted)                                                                   \
-    do {                                                                                           \
-        err_note_clear();                                                                          \
-        enum err got_ = (call);                                                                    \
-        if (got_ != (wanted))                                                                      \
-            print_error("%s: got %s (%s: %s)\n", #call, err_name(got_), err_note_get()->action,    \
-                        err_note_get()->detail);                                                   \
-        assert_int_equal(got_, (wanted));                                                          \
-    } while (0)
-
-static enum profile_state state_of(const char *profile)
-{
-    CLEANUP(hsm_profile_clear) struct hsm_profile p = {0};
-
-    assert_err(authority_profile_get(kit.a, profile, &p), ERR_OK);
-    return p.state;
-}
-
-static size_t certs_of(const char *profile)
-{
-    CLEANUP(hsm_profile_clear) struct hsm_profile p = {0};
-
-    assert_err(authority_profile_get(kit.a, profile, &p), ERR_OK);
-    return p.n_certs;
-}
 
 /* ---- who may add a user key ---- */
 
@@ -354,20 +326,6 @@ static void odd_signature_by_the_right_key_is_refused(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    kit_open(&kit, NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    kit_close(&kit);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,5 +338,5 @@ int main(void)
         cmocka_unit_test(odd_signature_by_the_right_key_is_refused),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, case_group_start, case_group_end);
 }

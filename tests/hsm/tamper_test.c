@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* tamper_test.c - records altered, put back or exchanged, and journal lines added, behind the
  * service's back. */
-#include "tests/hsm/issue_kit.h"
+#include "tests/hsm/issue_case.h"
 
 #include "daemon/base/fdio.h"
 #include "hsm/journal/line.h"
@@ -15,26 +15,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static struct kit kit;
-
-#define assert_err(call, wanted)                                                                   \
-    do {                                                                                           \
-        err_note_clear();                                                                          \
-        enum err got_ = (call);                                                                    \
-        if (got_ != (wanted))                                                                      \
-            print_error("%s: got %s (%s: %s)\n", #call, err_name(got_), err_note_get()->action,    \
-                        err_note_get()->detail);                                                   \
-        assert_int_equal(got_, (wanted));                                                          \
-    } while (0)
-
-static enum profile_state state_of(const char *profile)
-{
-    CLEANUP(hsm_profile_clear) struct hsm_profile p = {0};
-
-    assert_err(authority_profile_get(kit.a, profile, &p), ERR_OK);
-    return p.state;
-}
 
 /* ---- files altered behind our back ---- */
 
@@ -184,20 +164,6 @@ static void profile_whose_ca_key_is_lost_can_be_ended_and_hinders_nobody(void **
     assert_int_equal(state_of(v.profile), PROFILE_READY);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    kit_open(&kit, NULL);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    kit_close(&kit);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,5 +174,5 @@ int main(void)
         cmocka_unit_test(profile_whose_ca_key_is_lost_can_be_ended_and_hinders_nobody),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, case_group_start, case_group_end);
 }
