@@ -25,8 +25,7 @@
 #define PROBE_REPLY_BYTES  8192
 #define SEALED_HEADER_SIZE (64u * 1024)
 
-/* An upper bound of what a message of size bytes becomes when sealed. */
-static uint64_t sealed_size(uint64_t size)
+uint64_t relay_sealed_size(uint64_t size)
 {
     return size + size / 100 * 38 + SEALED_HEADER_SIZE;
 }
@@ -173,7 +172,7 @@ static enum err probe_limits(const struct probe *p, const struct relay_config *c
 {
     const char *line = extension(p->reply, "SIZE");
     uint64_t size = line && line[4] == ' ' ? strtoull(line + 5, NULL, 10) : 0;
-    uint64_t need = sealed_size(c->message_size);
+    uint64_t need = relay_sealed_size(c->message_size);
 
     printf("next hop %s (%s:%u): size limit %" PRIu64 ", tls %s%s\n",
            hop->domain[0] ? hop->domain : "default", hop->host, hop->port, size, hop->tls,

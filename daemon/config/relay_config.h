@@ -64,4 +64,7 @@ void relay_config_clear(struct relay_config *c);
  */
 enum err relay_config_probe(const struct relay_config *c);
 
+/* relay_sealed_size - an upper bound of what a message of size bytes becomes when sealed. */
+uint64_t relay_sealed_size(uint64_t size);
+
 #endif
