@@ -7,6 +7,7 @@
 #include "daemon/smime/seal.h"
 #include "hsm/provider/provider.h"
 
+#include <openssl/crypto.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
@@ -225,7 +226,7 @@ enum err notice_activation(struct forward *f, const char *profile, int64_t now_s
                "That you can read this message proves that your certificate is installed.\r\n"
                "Nobody else can read it; do not forward it.\r\n",
                code);
-    memset(code, 0, sizeof code);
+    OPENSSL_cleanse(code, sizeof code);
     e = buf_error(&text);
     return e ? e : notice_send(f, profile, "Activate your sealed mail", buf_str(&text), now_s);
 }

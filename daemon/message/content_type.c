@@ -142,6 +142,14 @@ static void word_keep(char *kept, const char *value)
         memcpy(kept, value, strlen(value) + 1);
 }
 
+/* Of two protocols some readers take the last: the one that says S/MIME counts. */
+static void protocol_keep(char *kept, const char *value)
+{
+    if (strstr(value, "pkcs7"))
+        kept[0] = '\0';
+    word_keep(kept, value);
+}
+
 /* attribute "=" value, behind its ';'. */
 static void parameter_read(struct scan *s, struct content_type *ct)
 {
@@ -162,7 +170,9 @@ static void parameter_read(struct scan *s, struct content_type *ct)
     if (strcmp(name, "hp") == 0)
         ct->has_hp = true;
     else if (strcmp(name, "protocol") == 0)
-        word_keep(ct->protocol, value);
+        protocol_keep(ct->protocol, value);
+    else if (strncmp(name, "protocol*", 9) == 0)
+        ct->protocol_coded = true;
     else if (strcmp(name, "smime-type") == 0)
         word_keep(ct->smime_type, value);
 }

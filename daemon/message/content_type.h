@@ -8,8 +8,9 @@
 #define CONTENT_TYPE_TEXT_MAX 63u /* a longer word is none of those we look for: kept as "" */
 
 struct content_type {
-    bool parses; /* by the letter of RFC 2045 5.1, ASCII only */
-    bool has_hp; /* a parameter named hp is there already (RFC 9788) */
+    bool parses;         /* by the letter of RFC 2045 5.1, ASCII only */
+    bool protocol_coded; /* protocol is told in pieces or coded (RFC 2231), which is not read */
+    bool has_hp;         /* a parameter named hp is there already (RFC 9788) */
     /* lower case, "" when absent; filled as far as the value could be read, well-formed or not */
     char type[CONTENT_TYPE_TEXT_MAX + 1];
     char subtype[CONTENT_TYPE_TEXT_MAX + 1];

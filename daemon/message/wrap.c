@@ -19,7 +19,7 @@ enum content_kind { CONTENT_PLAIN, CONTENT_SMIME_SIGNED, CONTENT_SMIME_OTHER };
 static enum content_kind content_kind_of(const struct content_type *ct)
 {
     if (strcmp(ct->type, "multipart") == 0 && strcmp(ct->subtype, "signed") == 0 &&
-        strstr(ct->protocol, "pkcs7"))
+        (strstr(ct->protocol, "pkcs7") || ct->protocol_coded))
         return CONTENT_SMIME_SIGNED;
     if (strcmp(ct->type, "application") != 0 ||
         (strcmp(ct->subtype, "pkcs7-mime") != 0 && strcmp(ct->subtype, "x-pkcs7-mime") != 0))
@@ -27,6 +27,23 @@ static enum content_kind content_kind_of(const struct content_type *ct)
     if (strcmp(ct->smime_type, "signed-data") == 0 || strcmp(ct->smime_type, "certs-only") == 0)
         return CONTENT_SMIME_SIGNED;
     return CONTENT_SMIME_OTHER;
+}
+
+/* Of several Content-Type fields readers take the first or the last: any that says S/MIME counts.
+ */
+static enum content_kind content_kind_find(const struct message *m)
+{
+    enum content_kind kind = CONTENT_PLAIN;
+
+    for (size_t i = 0; i < m->n_fields && kind == CONTENT_PLAIN; i++) {
+        struct content_type ct;
+
+        if (!bytes_equal_nocase(m->fields[i].name, "Content-Type"))
+            continue;
+        content_type_read(m->fields[i].value, &ct);
+        kind = content_kind_of(&ct);
+    }
+    return kind;
 }
 
 static bool is_content_field(const struct message_field *f)
@@ -120,11 +137,15 @@ static enum err other_wrap(const struct message *m, struct bytes protected_heade
 }
 
 /* hp goes to the one Content-Type that every parser reads alike; two of them are left alone. */
-static void plain_append(const struct message *m, const struct content_type *ct, struct buf *head)
+static void plain_append(const struct message *m, struct buf *head)
 {
     const struct message_field *f = message_find(m, "Content-Type", 0);
-    bool mark = ct->parses && !ct->has_hp && message_count(m, "Content-Type") == 1;
+    struct content_type ct = {0};
+    bool mark;
 
+    if (f)
+        content_type_read(f->value, &ct);
+    mark = ct.parses && !ct.has_hp && message_count(m, "Content-Type") == 1;
     if (!f)
         buf_append_str(head, "Content-Type: text/plain" HP_PARAMETER "\r\n");
     content_fields_append(head, m, mark ? f : NULL);
@@ -133,15 +154,12 @@ static void plain_append(const struct message *m, const struct content_type *ct,
 enum err entity_append(const struct message *m, struct bytes protected_header, struct buf *head,
                        struct buf *tail)
 {
-    const struct message_field *f = message_find(m, "Content-Type", 0);
-    struct content_type ct = {0};
+    enum content_kind kind = content_kind_find(m);
     enum err e = ERR_OK;
 
-    if (f)
-        content_type_read(f->value, &ct);
-    switch (content_kind_of(&ct)) {
+    switch (kind) {
     case CONTENT_PLAIN:
-        plain_append(m, &ct, head);
+        plain_append(m, head);
         break;
     case CONTENT_SMIME_SIGNED:
         e = signed_wrap(m, head, tail);

@@ -39,7 +39,7 @@ void body_unlink(struct queue *q, const char *id)
 /* For good: quarantine. */
 static enum err body_damaged(struct queue_body *b, enum reason why)
 {
-    row_hold(b->q, b->id, b->n, why);
+    (void)row_hold(b->q, b->id, b->n, why);
     err_note_clear();
     return err_note(ERR_TAMPERED, "queue body", "%s", reason_text(why));
 }

@@ -118,8 +118,8 @@ enum err row_find(struct queue *q, const char *id, struct row *out);
 /* row_open - addresses and last result into the item. wait: ask the key service for the key.
  * Errors: ERR_TAMPERED (damage says what), ERR_HSM_AWAY and the like. */
 enum err row_open(struct queue *q, struct row *r, bool wait);
-/* row_hold - quarantine a damaged entry and say so in the log. */
-void row_hold(struct queue *q, const char *id, int64_t n, enum reason why);
+/* row_hold - quarantine a damaged entry and say so in the log. Errors: those of the commit. */
+enum err row_hold(struct queue *q, const char *id, int64_t n, enum reason why);
 
 /* ---- the committer (commit.c) ---- */
 

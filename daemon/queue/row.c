@@ -188,7 +188,7 @@ static enum err hold_job(struct queue *q, struct job *j)
                    (int64_t)QUEUE_HELD, (int64_t)h->why, h->n);
 }
 
-void row_hold(struct queue *q, const char *id, int64_t n, enum reason why)
+enum err row_hold(struct queue *q, const char *id, int64_t n, enum reason why)
 {
     struct hold h = {n, why};
     struct job job = {.run = hold_job, .data = &h};
@@ -198,4 +198,5 @@ void row_hold(struct queue *q, const char *id, int64_t n, enum reason why)
     e = job_run(q, &job);
     log_event(LOG_LEVEL_ERROR, "queue.hold", id, e ? e : ERR_TAMPERED, -1, "reason=\"%s\"",
               reason_text(why));
+    return e;
 }

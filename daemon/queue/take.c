@@ -162,11 +162,11 @@ static enum err take_open(struct queue *q, struct take *t, size_t *n_held)
 
         t->marked[i] = !e;
         if (e == ERR_TAMPERED) {
-            row_hold(q, t->rows[i].item.id, t->rows[i].n, t->rows[i].damage);
+            e = row_hold(q, t->rows[i].item.id, t->rows[i].n, t->rows[i].damage);
             ++*n_held;
-        } else if (e) {
-            later = e;
         }
+        if (e)
+            later = e;
     }
     return later;
 }

@@ -49,8 +49,10 @@ static enum err correspondent_read(struct store *s, sqlite3_stmt *st,
     return e;
 }
 
+/* The look-up value is not under the seal of its row: what was found must be what was asked for. */
 static enum err correspondent_find(struct store *s, struct sql *db, int64_t alias,
-                                   const uint8_t look[LOOK_LEN], struct store_correspondent *out)
+                                   const char *address, const uint8_t look[LOOK_LEN],
+                                   struct store_correspondent *out)
 {
     CLEANUP(sql_reset) sqlite3_stmt *st = NULL;
     enum err e = sql_query(
@@ -58,7 +60,12 @@ static enum err correspondent_find(struct store *s, struct sql *db, int64_t alia
         "ib", alias, (struct bytes){look, LOOK_LEN});
 
     e = e ? e : sql_step(db, st);
-    return e ? e : correspondent_read(s, st, out);
+    e = e ? e : correspondent_read(s, st, out);
+    if (!e && strcmp(out->address, address) != 0) {
+        *out = (struct store_correspondent){0};
+        e = err_note(ERR_TAMPERED, "correspondent", "found under another's look-up value");
+    }
+    return e;
 }
 
 enum err store_correspondent_find(struct store *s, int64_t alias, const char *address,
@@ -75,7 +82,7 @@ enum err store_correspondent_find(struct store *s, int64_t alias, const char *ad
     if (e)
         return e;
     CLEANUP(sql_release) struct sql *db = sql_hold(s->read);
-    return correspondent_find(s, db, alias, look, out);
+    return correspondent_find(s, db, alias, folded, look, out);
 }
 
 enum err store_correspondent_by_reverse(struct store *s, const char *reverse,
@@ -127,7 +134,7 @@ static enum err correspondent_conflict(struct store *s, struct sql *db,
                                        struct store_correspondent *out)
 {
     int64_t alias = 0;
-    enum err e = correspondent_find(s, db, wanted->alias, look, out);
+    enum err e = correspondent_find(s, db, wanted->alias, wanted->address, look, out);
 
     if (!e)
         return ERR_EXISTS;

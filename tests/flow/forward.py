@@ -267,10 +267,15 @@ def no_row_of_the_database_adds_a_recipient(r):
                '-keyout', key + '.key', '-out', key + '.pem', '-outform', 'PEM'])
     der = judge.run(['openssl', 'x509', '-in', key + '.pem', '-outform', 'DER'])
     store = sqlite3.connect(os.path.join(r.dir, 'relay', 'store.db'), isolation_level=None)
-    rows = store.execute('UPDATE sender_key SET cert = ?', (der,)).rowcount
-    assert rows > 0
-    code, _ = answer(r, [r.alias], message())
-    assert 400 <= code < 500, code  # no key signs under another key's certificate
+    judge.run(['openssl', 'req', '-x509', '-newkey', 'ed25519', '-nodes', '-subj', '/CN=odd',
+               '-keyout', key + '.key', '-out', key + '.odd', '-outform', 'DER'])
+    with open(key + '.odd', 'rb') as file:
+        odd = file.read()
+    for cert in (der, odd):
+        rows = store.execute('UPDATE sender_key SET cert = ?', (cert,)).rowcount
+        assert rows > 0
+        code, _ = answer(r, [r.alias], message())
+        assert 400 <= code < 500, code  # no key signs under another key's certificate
     store.execute('DELETE FROM sender_key')
     store.close()
     mail.send_retrying(r.smtp_port, 'bob@shop.example.net', r.alias, message())
@@ -278,6 +283,52 @@ def no_row_of_the_database_adds_a_recipient(r):
         printed = judge.run(['openssl', 'cms', '-cmsout', '-print', '-noout', '-inform', 'DER'],
                             judge.cms_der(file.read()))
     assert printed.count(b'issuerAndSerialNumber') == 1, 'more than one recipient'
+
+
+def exchange(store, table, key, ids, columns):
+    """Two rows of a table take over each other's columns."""
+    names = ', '.join(columns)
+    rows = [store.execute('SELECT %s FROM %s WHERE %s = ?' % (names, table, key), (n,)).fetchone()
+            for n in ids]
+    values = ', '.join('%s = ?' % column for column in columns)
+    places = ', '.join('%s = zeroblob(1)' % column for column in columns)
+    store.execute('BEGIN IMMEDIATE')
+    store.execute('UPDATE %s SET %s WHERE %s = ?' % (table, places, key), (ids[0],))
+    store.execute('UPDATE %s SET %s WHERE %s = ?' % (table, values, key), (*rows[0], ids[1]))
+    store.execute('UPDATE %s SET %s WHERE %s = ?' % (table, values, key), (*rows[1], ids[0]))
+    store.execute('COMMIT')
+
+
+@case
+def rows_exchanged_in_the_database_delay_mail_and_nothing_else(r):
+    """No sender gets a bounce for it, and nobody another one's reverse alias."""
+    john = message(b'john@x.example.net')
+    deliver(r, message(b'iris@x.example.net'))
+    deliver(r, john)
+    store = sqlite3.connect(os.path.join(r.dir, 'relay', 'store.db'), isolation_level=None)
+    ids = [row[0] for row in
+           store.execute('SELECT id FROM correspondent ORDER BY id DESC LIMIT 2')]
+    for table, key, columns in (('correspondent', 'id', ['look']),
+                                ('sender_key', 'correspondent', ['cert', 'blob']),
+                                ('sender_key', 'correspondent', ['blob'])):
+        exchange(store, table, key, ids, columns)
+        code, text = answer(r, [r.alias], john)
+        assert 400 <= code < 500, (table, columns, code, text)
+        exchange(store, table, key, ids, columns)
+        deliver(r, john)
+    store.close()
+
+
+@case
+def an_alias_whose_row_leads_nowhere_is_deferred(r):
+    store = sqlite3.connect(os.path.join(r.dir, 'relay', 'store.db'), isolation_level=None)
+    row = store.execute('SELECT mailbox, user FROM alias WHERE address = ?', (r.alias,)).fetchone()
+    for column, value in (('mailbox', 999999), ('user', 'not an id'), ('user', 'a' * 16)):
+        store.execute('UPDATE alias SET %s = ? WHERE address = ?' % column, (value, r.alias))
+        code, text = answer(r, [r.alias])
+        store.execute('UPDATE alias SET mailbox = ?, user = ? WHERE address = ?', (*row, r.alias))
+        assert 400 <= code < 500, (column, value, code, text)
+    store.close()
 
 
 @case

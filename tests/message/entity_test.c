@@ -169,6 +169,10 @@ static void signed_mail_is_the_only_child_of_a_multipart(void **state)
         "Multipart/Signed; micalg=sha1; protocol=application/x-pkcs7-signature; boundary=x",
         "application/pkcs7-mime; smime-type=signed-data; name=smime.p7m",
         "application/x-pkcs7-mime; name=\"\xe4\"; smime-type=\"Certs-Only\"",
+        "multipart/signed; protocol*0=application/pk; protocol*1=cs7-signature; boundary=x",
+        "multipart/signed; protocol*=us-ascii''application%2Fpkcs7-signature; boundary=x",
+        "multipart/signed; protocol=x; protocol=\"application/pkcs7-signature\"; boundary=x",
+        "text/plain\r\nContent-Type: application/pkcs7-mime; smime-type=signed-data",
     };
 
     (void)state;
