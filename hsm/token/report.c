@@ -99,6 +99,36 @@ static enum err attributes_add(struct call *c, CK_OBJECT_HANDLE o, cJSON *key)
     return attributes ? ERR_OK : err_note(ERR_NOMEM, "report", "out of memory");
 }
 
+/* "0x00001087" of each mechanism the key may be used with; null where the token does not tell. */
+static enum err mechanisms_add(struct call *c, CK_OBJECT_HANDLE o, cJSON *key)
+{
+    CLEANUP(buf_clear) struct buf value = {0};
+    CK_RV rv = ck_get(&c->ck, o, CKA_ALLOWED_MECHANISMS, &value);
+    cJSON *list = rv == CKR_OK ? cJSON_CreateArray() : cJSON_CreateNull();
+
+    if (rv != CKR_OK && rv != CKR_ATTRIBUTE_TYPE_INVALID) {
+        cJSON_Delete(list);
+        return call_fail(c, rv);
+    }
+    if (!add(key, "allowed_mechanisms", list))
+        return err_note(ERR_NOMEM, "report", "out of memory");
+    for (size_t at = 0; at + sizeof(CK_MECHANISM_TYPE) <= value.len;
+         at += sizeof(CK_MECHANISM_TYPE)) {
+        CK_MECHANISM_TYPE type;
+        char text[24];
+        cJSON *item;
+
+        memcpy(&type, value.data + at, sizeof type);
+        (void)snprintf(text, sizeof text, "0x%08lx", type);
+        item = cJSON_CreateString(text);
+        if (!item || !cJSON_AddItemToArray(list, item)) {
+            cJSON_Delete(item);
+            return err_note(ERR_NOMEM, "report", "out of memory");
+        }
+    }
+    return ERR_OK;
+}
+
 static enum err key_add(struct call *c, const char *label, CK_OBJECT_HANDLE o, cJSON *keys)
 {
     const struct key_kind *kind = kind_of(label);
@@ -106,6 +136,7 @@ static enum err key_add(struct call *c, const char *label, CK_OBJECT_HANDLE o, c
     cJSON *key = cJSON_CreateObject();
     const char *wrong = NULL;
     CK_ULONG type = 0;
+    enum err e;
     CK_RV rv;
 
     if (!key || !cJSON_AddItemToArray(keys, key))
@@ -125,7 +156,8 @@ static enum err key_add(struct call *c, const char *label, CK_OBJECT_HANDLE o, c
     if (!add(key, "as_required", cJSON_CreateBool(wrong == NULL)) ||
         (wrong && !add_text(key, "wrong", wrong)))
         return err_note(ERR_NOMEM, "report", "out of memory");
-    return attributes_add(c, o, key);
+    e = mechanisms_add(c, o, key);
+    return e ? e : attributes_add(c, o, key);
 }
 
 static enum err class_add(struct call *c, CK_OBJECT_CLASS class, cJSON *keys)

@@ -315,6 +315,7 @@ static void the_report_names_every_key_and_what_its_loss_means(void **state)
             assert_true(cJSON_IsTrue(cJSON_GetObjectItem(key, "as_required")));
             assert_true(cJSON_IsFalse(cJSON_GetObjectItem(attributes, "CKA_EXTRACTABLE")));
             assert_true(cJSON_IsFalse(cJSON_GetObjectItem(attributes, "CKA_MODIFIABLE")));
+            assert_true(cJSON_GetArraySize(cJSON_GetObjectItem(key, "allowed_mechanisms")) > 0);
             assert_non_null(cJSON_GetStringValue(cJSON_GetObjectItem(key, "loss")));
         }
         assert_true(n > 0);
