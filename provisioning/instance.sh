@@ -115,9 +115,12 @@ EOF
         echo "cleanup unix n - n - 0 cleanup"
         echo "postlog unix-dgram n - n - 1 postlogd"
         for service in rewrite:trivial-rewrite bounce:bounce defer:bounce trace:bounce \
-            verify:verify proxymap:proxymap virtual:virtual error:error retry:error \
-            discard:discard anvil:anvil scache:scache; do
+            proxymap:proxymap virtual:virtual error:error retry:error discard:discard; do
             echo "${service%%:*} unix - n n - - ${service##*:}"
+        done
+        # These keep a table in memory, so there is one process of each.
+        for service in verify anvil scache; do
+            echo "$service unix - n n - 1 $service"
         done
     } >"$postfix/etc/master.cf"
     postfix -c "$postfix/etc" start >"$DIR/log/postfix-start.log" 2>&1 ||
