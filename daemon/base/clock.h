@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* clock.h - the two clocks. Logic takes time as a parameter; only its edges call these. */
+/* clock.h - the two clocks. Logic takes time as a parameter; only its edges call these.
+ *
+ * In test builds SEALRELAY_CLOCK_FILE names a file of seconds that are added to clock_now_s(); it
+ * may change at any time. Elsewhere all of it compiles to nothing. */
 #ifndef SEALRELAY_BASE_CLOCK_H
 #define SEALRELAY_BASE_CLOCK_H
 
