@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* log.c - structured log lines. */
+/* log.c - structured log lines.
+ *
+ * Nothing behind the log may stop mail: a line that cannot be written now, for want of room in a
+ * pipe or on a disk, is lost, and the next one that can says how many were. */
 #include "daemon/base/log.h"
 
 #include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +17,8 @@
 static const char *log_program = "sealrelay";
 static bool log_trace;
 static bool log_to_journal;
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned log_lost; /* under the lock */
 
 void log_open(const char *program, bool trace)
 {
@@ -39,6 +46,32 @@ static void log_journal(enum log_level level, const char *stage, const char *id,
         result ? note->action : "", "SEALRELAY_DETAIL=%s", result ? note->detail : "", NULL);
 }
 
+/* Under the lock: of one program one line at a time, so that the room seen is still there. A pipe
+ * that can be written to has room for PIPE_BUF bytes, more than a line. */
+static bool written_now(const char *line, size_t len)
+{
+    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLOUT) != 0 &&
+           write(STDERR_FILENO, line, len) == (ssize_t)len;
+}
+
+/* Under the lock. */
+static void line_write(const char *line, size_t len)
+{
+    char lost[120];
+    int n;
+
+    if (log_lost) {
+        n = snprintf(lost, sizeof lost, "<%d>%s stage=log.lost id=- result=ERR_OK lines=%u\n",
+                     (int)LOG_LEVEL_WARNING, log_program, log_lost);
+        if (n > 0 && written_now(lost, (size_t)n))
+            log_lost = 0;
+    }
+    if (log_lost || !written_now(line, len))
+        log_lost++;
+}
+
 static void log_stderr(enum log_level level, const char *stage, const char *id, enum err result,
                        int64_t ms, const char *words)
 {
@@ -59,9 +92,9 @@ static void log_stderr(enum log_level level, const char *stage, const char *id, 
     if ((size_t)len >= sizeof line - 1)
         len = (int)sizeof line - 2;
     line[len] = '\n';
-    /* A full disk or a closed pipe behind the log must not stop mail. */
-    if (write(STDERR_FILENO, line, (size_t)len + 1) < 0)
-        return;
+    (void)pthread_mutex_lock(&log_lock);
+    line_write(line, (size_t)len + 1);
+    (void)pthread_mutex_unlock(&log_lock);
 }
 
 void log_event(enum log_level level, const char *stage, const char *id, enum err result, int64_t ms,

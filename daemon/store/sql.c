@@ -133,6 +133,8 @@ enum err sql_step(struct sql *s, sqlite3_stmt *st)
 {
     int rc = sqlite3_step(st);
 
+    if ((rc == SQLITE_ROW || rc == SQLITE_DONE) && !sqlite3_stmt_readonly(st))
+        s->locked_ms = 0;
     if (rc == SQLITE_ROW)
         return ERR_OK;
     return rc == SQLITE_DONE ? ERR_NOT_FOUND : sql_error(s, rc, "sqlite3_step");

@@ -12,7 +12,10 @@
 
 #include <sqlite3.h>
 
-#define SQL_BUSY_TIMEOUT_MS 2000 /* far below the 20 s an SMTP client is given */
+/* How long another program's lock is waited for: far below the 20 s an SMTP client is given. It is
+ * the time from when the lock was first met: while it lasts, later calls fail at once, for else
+ * sessions would wait one after the other. */
+#define SQL_BUSY_TIMEOUT_MS 2000
 
 struct sql;
 

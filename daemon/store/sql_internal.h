@@ -18,6 +18,8 @@ struct sql {
     } cached[SQL_CACHE_MAX];
     size_t n_cached;
     int log_pages;
+    int64_t locked_ms; /* when another program's lock was first met; 0: it is not there */
+    int64_t looked_ms; /* and last */
 };
 
 /* sql_error - SQLite's result as ours, with a note. s may be NULL. */

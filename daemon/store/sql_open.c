@@ -3,6 +3,7 @@
  *
  * A file of a newer version or of another program is refused before anything in it changes; an
  * older one is led to the present version step by step. */
+#include "daemon/base/clock.h"
 #include "daemon/base/fdio.h"
 #include "daemon/store/sql_internal.h"
 
@@ -12,7 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOCKED_LOOK_NS 5000000 /* between two looks at another program's lock */
 
 enum err sql_lock(const char *path, int *fd_out)
 {
@@ -90,11 +94,28 @@ static enum err schema_migrate(struct sql *s, const struct sql_schema *schema, i
     return e;
 }
 
+/* Somebody else has the lock: look again soon, or give up. */
+static int locked_wait(void *ctx, int looks)
+{
+    const struct timespec pause = {.tv_nsec = LOCKED_LOOK_NS};
+    struct sql *s = ctx;
+    int64_t now_ms = clock_mono_ms();
+
+    (void)looks;
+    if (!s->locked_ms || now_ms - s->looked_ms >= SQL_BUSY_TIMEOUT_MS)
+        s->locked_ms = now_ms; /* not met before, or not for long */
+    s->looked_ms = now_ms;
+    if (now_ms - s->locked_ms >= SQL_BUSY_TIMEOUT_MS)
+        return 0;
+    (void)nanosleep(&pause, NULL);
+    return 1;
+}
+
 /* The file may be written by a thief or a bad disk: SQLite is told to trust nothing in it. */
 static enum err sql_settings(struct sql *s)
 {
     (void)sqlite3_extended_result_codes(s->db, 1);
-    (void)sqlite3_busy_timeout(s->db, SQL_BUSY_TIMEOUT_MS);
+    (void)sqlite3_busy_handler(s->db, locked_wait, s);
     (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     return sql_exec(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"

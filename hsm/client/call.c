@@ -2,7 +2,7 @@
 /* call.c - one call to the key service.
  *
  * A connection whose call did not end as it should is closed: the answer may still come, and must
- * not be taken for the next call's. */
+ * not be taken for the next call's. While the service is silent calls fail at once (silence.h). */
 #include "hsm/client/call.h"
 
 #include "daemon/base/clock.h"
@@ -10,6 +10,9 @@
 #include "hsm/proto/frame.h"
 
 #include <string.h>
+
+#define FAIR_MS                                                                                    \
+    3000 /* who waited for less, at the end of its deadline, tells nothing of the service */
 
 static _Thread_local int64_t thread_deadline_ms; /* 0: none */
 
@@ -106,22 +109,53 @@ static enum err call_result(const Seal__Response *r)
     return e ? err_note(e, r->note_action, "%s", r->note_detail) : ERR_OK;
 }
 
+/* Nobody waits for a service that is known to be silent, but for the one who asks it. */
+static enum err silence_pass(struct hsm *h)
+{
+    switch (silence_advise(client_pool_silence(h), clock_mono_ms())) {
+    case SILENCE_NONE:
+        return ERR_OK;
+    case SILENCE_ASK:
+        return client_pool_ask(h);
+    case SILENCE_WAIT:
+        break;
+    }
+    return err_note(ERR_HSM_AWAY, "hsm call", "the service does not answer");
+}
+
+/* One exchange; what came of it is told to the other calls. */
+static enum err call_exchange(struct hsm *h, struct bytes packet, struct buf *data,
+                              Seal__Response **out)
+{
+    int64_t began_ms = clock_mono_ms();
+    int64_t deadline_ms = call_deadline_ms(h);
+    int64_t fair_ms = client_pool_timeout_ms(h) < FAIR_MS ? client_pool_timeout_ms(h) : FAIR_MS;
+    int fd = -1;
+    enum err e = call_send(h, packet, deadline_ms, &fd);
+
+    if (!e) {
+        e = call_receive(fd, deadline_ms, data, out);
+        client_pool_give(h, fd, !e);
+    }
+    if (!e)
+        silence_answered(client_pool_silence(h), clock_mono_ms());
+    else if (clock_mono_ms() >= deadline_ms && deadline_ms - began_ms >= fair_ms)
+        client_pool_missed(h, began_ms);
+    return e;
+}
+
 enum err hsm_call(struct hsm *h, const Seal__Request *request, struct buf *data_out,
                   Seal__Response **response_out)
 {
     CLEANUP(buf_wipe) struct buf packet = {0};
     CLEANUP(buf_wipe) struct buf data = {0};
     CLEANUP(response_free) Seal__Response *response = NULL;
-    int64_t deadline_ms = call_deadline_ms(h);
-    int fd = -1;
     enum err e = message_pack(&request->base, &packet);
 
     if (!e)
-        e = call_send(h, buf_bytes(&packet), deadline_ms, &fd);
-    if (e)
-        return e;
-    e = call_receive(fd, deadline_ms, &data, &response);
-    client_pool_give(h, fd, !e);
+        e = silence_pass(h);
+    if (!e)
+        e = call_exchange(h, buf_bytes(&packet), &data, &response);
     if (!e)
         e = call_result(response);
     if (e)

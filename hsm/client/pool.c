@@ -8,6 +8,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/fdio.h"
 #include "hsm/proto/frame.h"
+#include "hsm/proto/message.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ struct hsm {
     char *path;
     unsigned timeout_ms;
     unsigned max;
+    struct silence silence;
     pthread_mutex_t lock;
     pthread_cond_t given_back;
     /* under lock: */
@@ -33,7 +35,9 @@ struct hsm {
 static enum err pool_init(struct hsm *h)
 {
     pthread_condattr_t monotonic;
-    bool good = pthread_mutex_init(&h->lock, NULL) == 0 && pthread_condattr_init(&monotonic) == 0;
+    bool good = pthread_mutex_init(&h->lock, NULL) == 0 &&
+                pthread_mutex_init(&h->silence.lock, NULL) == 0 &&
+                pthread_condattr_init(&monotonic) == 0;
 
     good = good && pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 &&
            pthread_cond_init(&h->given_back, &monotonic) == 0;
@@ -69,6 +73,7 @@ void hsm_free(struct hsm *h)
     for (unsigned i = 0; i < h->n_idle; i++)
         fd_close(&h->idle[i]);
     (void)pthread_cond_destroy(&h->given_back);
+    (void)pthread_mutex_destroy(&h->silence.lock);
     (void)pthread_mutex_destroy(&h->lock);
     free(h->idle);
     free(h->path);
@@ -86,8 +91,10 @@ static enum err slot_take(struct hsm *h, int64_t deadline_ms)
     struct timespec until = {.tv_sec = deadline_ms / 1000, .tv_nsec = deadline_ms % 1000 * 1000000};
     int waited = 0;
 
-    while (h->in_use >= h->max && waited == 0)
+    while (h->in_use >= h->max && waited == 0 && !silence_is(&h->silence))
         waited = pthread_cond_timedwait(&h->given_back, &h->lock, &until);
+    if (h->in_use >= h->max && silence_is(&h->silence))
+        return err_note(ERR_HSM_AWAY, "hsm connection", "the service has fallen silent");
     if (h->in_use >= h->max)
         return err_note(ERR_BUSY, "hsm connection", "all %u in use", h->max);
     h->in_use++;
@@ -140,4 +147,48 @@ void client_pool_give(struct hsm *h, int fd, bool healthy)
     (void)pthread_cond_signal(&h->given_back);
     (void)pthread_mutex_unlock(&h->lock);
     fd_close(&fd);
+}
+
+/* ---- silence ---- */
+
+struct silence *client_pool_silence(struct hsm *h)
+{
+    return &h->silence;
+}
+
+void client_pool_missed(struct hsm *h, int64_t began_ms)
+{
+    if (!silence_missed(&h->silence, began_ms))
+        return;
+    (void)pthread_mutex_lock(&h->lock);
+    (void)pthread_cond_broadcast(&h->given_back);
+    (void)pthread_mutex_unlock(&h->lock);
+}
+
+/* Whatever the answer says: it is one. */
+static enum err ping(struct hsm *h, int64_t deadline_ms)
+{
+    CLEANUP(buf_wipe) struct buf packet = {0};
+    CLEANUP(fd_close) int fd = -1;
+    Seal__Nothing nothing = SEAL__NOTHING__INIT;
+    Seal__Request r = SEAL__REQUEST__INIT;
+    enum err e;
+
+    r.verb_case = SEAL__REQUEST__VERB_PING;
+    r.ping = &nothing;
+    e = message_pack(&r.base, &packet);
+    e = e ? e : frame_connect(h->path, deadline_ms - clock_mono_ms(), &fd);
+    e = e ? e : packet_send(fd, buf_bytes(&packet), deadline_ms - clock_mono_ms());
+    return e ? e : frame_receive(fd, deadline_ms - clock_mono_ms(), &packet);
+}
+
+enum err client_pool_ask(struct hsm *h)
+{
+    enum err e = ping(h, clock_mono_ms() + SILENCE_ASK_MS);
+
+    if (e)
+        silence_unanswered(&h->silence, clock_mono_ms());
+    else
+        silence_answered(&h->silence, clock_mono_ms());
+    return e && e != ERR_NOMEM ? ERR_HSM_AWAY : e;
 }

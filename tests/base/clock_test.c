@@ -19,10 +19,11 @@
 #define CLOCK_FILE "SEALRELAY_CLOCK_FILE"
 
 static const char *self;
+static const char *file;
 
 static void offset_write(const char *text)
 {
-    FILE *f = fopen(getenv(CLOCK_FILE), "we");
+    FILE *f = fopen(file, "we");
 
     assert_non_null(f);
     assert_true(fputs(text, f) >= 0);
@@ -58,7 +59,7 @@ static void a_file_without_a_number_leaves_the_clock_where_it_was(void **state)
     clock_is_moved_by(7200);
     offset_write("");
     clock_is_moved_by(7200);
-    assert_int_equal(unlink(getenv(CLOCK_FILE)), 0);
+    assert_int_equal(unlink(file), 0);
     errno = 0;
     clock_is_moved_by(7200);
     assert_int_equal(errno, 0);
@@ -118,7 +119,8 @@ int main(int argc, char **argv)
 
     (void)argc;
     self = argv[0];
-    if (getenv(CLOCK_FILE))
+    file = getenv(CLOCK_FILE);
+    if (file)
         return moved_clock_tests();
     clock_is_moved_by(0);
     fd = mkstemp(path);

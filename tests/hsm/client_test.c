@@ -239,6 +239,30 @@ static void a_stopped_service_is_away_at_the_deadline_and_back_at_once(void **st
     assert_int_equal(sign_once(world.relay, 1), ERR_OK);
 }
 
+/* As many callers come one after the other as an outage brings sessions. */
+static void a_silent_service_costs_its_first_caller_the_time_and_no_others(void **state)
+{
+    struct hsm *h = service_fixture_open(world.service.relay_socket, 400);
+    int64_t began_ms;
+    int64_t took_ms;
+    int status = 0;
+
+    (void)state;
+    assert_int_equal(hsm_ping(h), ERR_OK);
+    assert_int_equal(kill(world.service.pid, SIGSTOP), 0);
+    assert_int_equal(waitpid(world.service.pid, &status, WUNTRACED), world.service.pid);
+    began_ms = clock_mono_ms();
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(hsm_ping(h), ERR_HSM_AWAY);
+    took_ms = clock_mono_ms() - began_ms;
+    assert_int_equal(kill(world.service.pid, SIGCONT), 0);
+    assert_in_range(took_ms, 390, 4000); /* the first, and one that asked for all: not 50 times */
+    began_ms = clock_mono_ms();
+    while (hsm_ping(h) != ERR_OK)
+        assert_in_range(clock_mono_ms() - began_ms, 0, 3000);
+    hsm_free(h);
+}
+
 static void a_killed_service_is_away_and_found_again_after_its_restart(void **state)
 {
     (void)state;
@@ -370,6 +394,7 @@ int main(void)
         cmocka_unit_test(data_keys_come_back_only_unaltered),
         cmocka_unit_test(the_recipients_are_those_of_the_record),
         cmocka_unit_test(a_stopped_service_is_away_at_the_deadline_and_back_at_once),
+        cmocka_unit_test(a_silent_service_costs_its_first_caller_the_time_and_no_others),
         cmocka_unit_test(a_killed_service_is_away_and_found_again_after_its_restart),
         cmocka_unit_test(idle_connections_of_an_earlier_run_are_not_used),
         cmocka_unit_test(no_socket_at_all_is_away_at_once),

@@ -2,6 +2,7 @@
 /* sql_test.c - schema versions, locks and errors of a database, over daemon/store/sql.h. */
 #include "daemon/store/sql.h"
 
+#include "daemon/base/clock.h"
 #include "daemon/base/fdio.h"
 #include "tests/support/scratch.h"
 
@@ -207,6 +208,31 @@ static void a_database_locked_by_another_is_told_as_busy(void **state)
     sql_close(two);
 }
 
+/* Sessions that find the lock one after the other together wait no longer than one does. */
+static void a_lock_that_lasts_is_waited_for_once(void **state)
+{
+    struct sql *one = NULL;
+    struct sql *two = NULL;
+    int64_t start_ms;
+
+    (void)state;
+    assert_int_equal(sql_open(path, &version_1, &one), ERR_OK);
+    assert_int_equal(sql_open(path, &version_1, &two), ERR_OK);
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(sql_begin(one), ERR_OK);
+        start_ms = clock_mono_ms();
+        for (int i = 0; i < 20; i++)
+            assert_int_equal(sql_begin(two), ERR_BUSY);
+        assert_in_range(clock_mono_ms() - start_ms, SQL_BUSY_TIMEOUT_MS,
+                        2 * SQL_BUSY_TIMEOUT_MS - 1);
+        assert_int_equal(sql_end(one, ERR_OK), ERR_OK);
+        assert_int_equal(sql_begin(two), ERR_OK); /* and the next lock is waited for again */
+        assert_int_equal(sql_end(two, ERR_OK), ERR_OK);
+    }
+    sql_close(one);
+    sql_close(two);
+}
+
 /* Does this process hold a POSIX lock on the file? */
 static bool is_locked(const char *file)
 {
@@ -252,6 +278,7 @@ int main(void)
         CASE(a_constraint_is_told_as_exists_and_a_rollback_undoes),
         CASE(a_full_database_is_told_as_no_space),
         CASE(a_database_locked_by_another_is_told_as_busy),
+        CASE(a_lock_that_lasts_is_waited_for_once),
         CASE(a_second_connection_leaves_the_firsts_locks_alone),
     };
 
