@@ -129,6 +129,8 @@ static enum err open_server(struct relay *r)
         .hostname = c->hostname,
         .peers = (const char *const *)c->peers.items,
         .n_peers = c->peers.n,
+        .xforward = (const char *const *)c->xforward.items,
+        .n_xforward = c->xforward.n,
         .tls_certificate = c->tls_certificate,
         .tls_key = c->tls_key,
         .connections_max = c->connections,

@@ -173,6 +173,7 @@ control_socket = $DIR/run/control.sock
 smtp = 127.0.0.1:$SMTP_PORT
 lmtp = 127.0.0.1:$LMTP_PORT
 lmtp_socket = $DIR/run/lmtp.sock
+xforward = 127.0.0.1 unix
 tls_certificate = $DIR/etc/relay.pem
 tls_key = $DIR/etc/relay.key
 [queue]

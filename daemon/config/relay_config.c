@@ -29,6 +29,7 @@ static const struct ini_key keys[] = {
     CONFIG("listen", "lmtp", INI_LIST, lmtp, 0, 0, false),
     CONFIG("listen", "lmtp_socket", INI_STRING, lmtp_socket, 0, 0, false),
     CONFIG("listen", "peers", INI_LIST, peers, 0, 0, false),
+    CONFIG("listen", "xforward", INI_LIST, xforward, 0, 0, false),
     CONFIG("listen", "tls_certificate", INI_STRING, tls_certificate, 0, 0, false),
     CONFIG("listen", "tls_key", INI_STRING, tls_key, 0, 0, false),
     CONFIG("limits", "connections", INI_UINT, connections, 1, 10000, false),

@@ -32,6 +32,7 @@ struct relay_config {
     struct ini_list lmtp;
     char *lmtp_socket;
     struct ini_list peers;
+    struct ini_list xforward;
     char *tls_certificate;
     char *tls_key;
     /* [limits] */

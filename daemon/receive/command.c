@@ -32,20 +32,10 @@ static bool wants_argument(struct session *s, struct bytes argument, bool wanted
 /* Keep the name the client gives itself, fit for a Received field: what is no name becomes "?". */
 static bool keep_helo(struct session *s, struct bytes name)
 {
-    if (name.len > HELO_MAX_BYTES)
-        return false;
     for (size_t i = 0; i < name.len; i++)
         if (name.data[i] <= ' ' || name.data[i] >= 0x7F)
             return false;
-    for (size_t i = 0; i < name.len; i++) {
-        uint8_t c = name.data[i];
-        bool safe = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                    strchr("-._:[]", c);
-
-        s->helo[i] = safe ? (char)c : '?';
-    }
-    s->helo[name.len] = '\0';
-    return true;
+    return xforward_host_text(name, s->helo);
 }
 
 static bool begin_hello(struct session *s, struct bytes argument)
@@ -77,6 +67,8 @@ static void run_ehlo(struct session *s, struct bytes argument)
                (unsigned long long)s->options.message_max_bytes);
     if (s->options.tls_offered && !s->tls)
         buf_append_str(&s->out, "250-STARTTLS\r\n");
+    if (s->options.xforward)
+        buf_append_str(&s->out, "250-XFORWARD " XFORWARD_KEYWORDS "\r\n");
     buf_append_str(&s->out, "250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n");
 }
 
@@ -180,6 +172,37 @@ static void run_quit(struct session *s, struct bytes argument)
     s->state = SESSION_CLOSED;
 }
 
+static void answer_xforward(struct session *s, enum xforward_result result)
+{
+    switch (result) {
+    case XFORWARD_OK:
+        session_answer(s, 250, "2.0.0", "OK");
+        return;
+    case XFORWARD_SYNTAX:
+        session_fault(s, 501, "5.5.4", "Want NAME=value");
+        return;
+    case XFORWARD_NAME:
+        session_fault(s, 501, "5.5.4", "Unknown attribute");
+        return;
+    case XFORWARD_BAD_VALUE:
+        session_fault(s, 501, "5.5.4", "Bad attribute value");
+        return;
+    }
+}
+
+/* A trusted front names its client; several commands add up until the transaction ends. */
+static void run_xforward(struct session *s, struct bytes argument)
+{
+    if (!s->options.xforward)
+        session_fault(s, 500, "5.5.1", "Command not recognized");
+    else if (s->state == SESSION_GREETED)
+        session_fault(s, 503, "5.5.1", is_lmtp(s) ? "LHLO first" : "HELO or EHLO first");
+    else if (s->state != SESSION_READY)
+        session_fault(s, 503, "5.5.1", "Mail transaction in progress");
+    else if (!junk_is_spent(s) && wants_argument(s, argument, true))
+        answer_xforward(s, xforward_parse(argument, &s->forwarded));
+}
+
 static void run_not_offered(struct session *s, struct bytes argument)
 {
     (void)argument;
@@ -209,20 +232,20 @@ static const struct command {
     enum spoken spoken;
     void (*run)(struct session *s, struct bytes argument);
 } commands[] = {
-    {"HELO", IN_SMTP, run_helo},        {"EHLO", IN_SMTP, run_ehlo},
-    {"LHLO", IN_LMTP, run_ehlo},        {"STARTTLS", IN_BOTH, run_starttls},
-    {"MAIL", IN_BOTH, run_mail},        {"RCPT", IN_BOTH, run_rcpt},
-    {"DATA", IN_BOTH, run_data},        {"RSET", IN_BOTH, run_rset},
-    {"NOOP", IN_BOTH, run_noop},        {"VRFY", IN_BOTH, run_vrfy},
-    {"HELP", IN_BOTH, run_help},        {"QUIT", IN_BOTH, run_quit},
-    {"EXPN", IN_BOTH, run_not_offered}, {"AUTH", IN_BOTH, run_not_offered},
-    {"ETRN", IN_BOTH, run_not_offered}, {"TURN", IN_BOTH, run_not_offered},
-    {"BDAT", IN_BOTH, run_bdat},        {"GET", IN_BOTH, run_foreign},
-    {"POST", IN_BOTH, run_foreign},     {"PUT", IN_BOTH, run_foreign},
-    {"HEAD", IN_BOTH, run_foreign},     {"DELETE", IN_BOTH, run_foreign},
-    {"CONNECT", IN_BOTH, run_foreign},  {"OPTIONS", IN_BOTH, run_foreign},
-    {"TRACE", IN_BOTH, run_foreign},    {"PATCH", IN_BOTH, run_foreign},
-    {"PRI", IN_BOTH, run_foreign},
+    {"HELO", IN_SMTP, run_helo},         {"EHLO", IN_SMTP, run_ehlo},
+    {"LHLO", IN_LMTP, run_ehlo},         {"STARTTLS", IN_BOTH, run_starttls},
+    {"MAIL", IN_BOTH, run_mail},         {"RCPT", IN_BOTH, run_rcpt},
+    {"DATA", IN_BOTH, run_data},         {"RSET", IN_BOTH, run_rset},
+    {"NOOP", IN_BOTH, run_noop},         {"VRFY", IN_BOTH, run_vrfy},
+    {"HELP", IN_BOTH, run_help},         {"QUIT", IN_BOTH, run_quit},
+    {"XFORWARD", IN_BOTH, run_xforward}, {"EXPN", IN_BOTH, run_not_offered},
+    {"AUTH", IN_BOTH, run_not_offered},  {"ETRN", IN_BOTH, run_not_offered},
+    {"TURN", IN_BOTH, run_not_offered},  {"BDAT", IN_BOTH, run_bdat},
+    {"GET", IN_BOTH, run_foreign},       {"POST", IN_BOTH, run_foreign},
+    {"PUT", IN_BOTH, run_foreign},       {"HEAD", IN_BOTH, run_foreign},
+    {"DELETE", IN_BOTH, run_foreign},    {"CONNECT", IN_BOTH, run_foreign},
+    {"OPTIONS", IN_BOTH, run_foreign},   {"TRACE", IN_BOTH, run_foreign},
+    {"PATCH", IN_BOTH, run_foreign},     {"PRI", IN_BOTH, run_foreign},
 };
 
 static const struct command *find_command(const struct session *s, struct bytes verb)

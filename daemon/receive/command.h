@@ -8,12 +8,14 @@
 #include "daemon/receive/data.h"
 #include "daemon/receive/reply.h"
 #include "daemon/receive/session.h"
+#include "daemon/receive/xforward.h"
 
 struct session {
     struct session_options options;
     enum session_state state;
     struct buf out;
-    char helo[HELO_MAX_BYTES + 1];
+    char helo[XFORWARD_TEXT_MAX_BYTES + 1];
+    struct xforward forwarded; /* of the present transaction, or the one to come */
     bool tls;
     unsigned errors;
     unsigned junk;

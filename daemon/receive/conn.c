@@ -41,7 +41,9 @@ static enum err flush(struct conn *c)
 static void log_message(const struct conn *c, const struct session_outcome *o, int64_t ms)
 {
     log_event(LOG_LEVEL_INFO, "receive.message", o->id, o->refused, ms,
-              "peer=%s bytes=%llu recipients=%zu accepted=%u refused=%u deferred=%u", c->peer->text,
+              "peer=%s client=%s ident=%s bytes=%llu recipients=%zu accepted=%u refused=%u "
+              "deferred=%u",
+              c->peer->text, o->client[0] ? o->client : "-", o->ident[0] ? o->ident : "-",
               (unsigned long long)o->bytes, o->recipients, o->accepted, o->refused_perm,
               o->refused_temp);
 }
@@ -168,6 +170,8 @@ void conn_serve(const struct conn_shared *shared, int fd, enum receive_protocol 
 
     options.protocol = protocol;
     options.peer = peer->text;
+    options.address = peer->family == AF_INET || peer->family == AF_INET6 ? peer->text : "";
+    options.xforward = peers_hold(shared->xforward, peer);
     options.tls_offered = shared->tls != NULL;
     e = session_new(&options, &c.session);
     if (!e) {

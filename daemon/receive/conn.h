@@ -15,8 +15,9 @@ struct conn_counters {
 
 /* What all connections of a server share; constant while it runs, but for the counters. */
 struct conn_shared {
-    struct session_options session; /* peer and protocol are each connection's own */
+    struct session_options session; /* who is there and its protocol are each one's own */
     SSL_CTX *tls;                   /* NULL: no STARTTLS */
+    const struct peers *xforward;   /* who may name its own clients */
     int stop_fd;                    /* readable once the server stops */
     unsigned work_timeout_s;
     unsigned stop_grace_s;

@@ -13,6 +13,7 @@ struct network {
 };
 
 struct peers {
+    bool with_unix;
     size_t n;
     struct network networks[];
 };
@@ -45,6 +46,24 @@ struct peer peer_of(const struct sockaddr_storage *address)
     if (!inet_ntop(p.family, p.bits, p.text, sizeof p.text))
         p.family = AF_UNSPEC;
     return p;
+}
+
+bool peer_parse(const char *text, struct peer *out)
+{
+    struct sockaddr_storage address = {0};
+    struct peer peer;
+
+    if (inet_pton(AF_INET, text, &((struct sockaddr_in *)&address)->sin_addr) == 1)
+        address.ss_family = AF_INET;
+    else if (inet_pton(AF_INET6, text, &((struct sockaddr_in6 *)&address)->sin6_addr) == 1)
+        address.ss_family = AF_INET6;
+    else
+        return false;
+    peer = peer_of(&address);
+    if (peer.family == AF_UNSPEC)
+        return false;
+    *out = peer;
+    return true;
 }
 
 static bool prefix_equal(const uint8_t *a, const uint8_t *b, unsigned bits)
@@ -100,41 +119,52 @@ static enum err parse_network(const char *text, struct network *out)
 
     *out = (struct network){0};
     if (len >= sizeof address)
-        return err_note(ERR_CONFIG, "allowed peers", "no network: %.64s", text);
+        return err_note(ERR_CONFIG, "list of peers", "no network: %.64s", text);
     (void)snprintf(address, sizeof address, "%.*s", (int)len, text);
     out->family = strchr(address, ':') ? AF_INET6 : AF_INET;
     width = out->family == AF_INET ? 32 : 128;
     out->prefix = width;
     if (inet_pton(out->family, address, out->bits) != 1)
-        return err_note(ERR_CONFIG, "allowed peers", "no network: %.64s", text);
+        return err_note(ERR_CONFIG, "list of peers", "no network: %.64s", text);
     if (slash && !parse_prefix(slash + 1, width, &out->prefix))
-        return err_note(ERR_CONFIG, "allowed peers", "bad prefix length: %.64s", text);
+        return err_note(ERR_CONFIG, "list of peers", "bad prefix length: %.64s", text);
     if (!host_bits_are_zero(out, width))
-        return err_note(ERR_CONFIG, "allowed peers", "address bits behind the prefix: %.64s", text);
+        return err_note(ERR_CONFIG, "list of peers", "address bits behind the prefix: %.64s", text);
+    return ERR_OK;
+}
+
+/* trusted: the word "unix" may stand in the list. */
+static enum err parse_all(const char *const *networks, size_t n, bool trusted, struct peers **out)
+{
+    struct peers *p = calloc(1, sizeof *p + n * sizeof p->networks[0]);
+
+    if (!p)
+        return err_note(ERR_NOMEM, "peers_new", "out of memory");
+    for (size_t i = 0; i < n; i++) {
+        bool is_unix = trusted && strcmp(networks[i], "unix") == 0;
+        enum err e = is_unix ? ERR_OK : parse_network(networks[i], &p->networks[p->n]);
+
+        if (e) {
+            peers_free(p);
+            return e;
+        }
+        p->with_unix = p->with_unix || is_unix;
+        p->n += !is_unix;
+    }
+    *out = p;
     return ERR_OK;
 }
 
 enum err peers_new(const char *const *networks, size_t n, struct peers **out)
 {
-    struct peers *p;
-    enum err e;
+    if (n == 0)
+        return parse_all(loopback, sizeof loopback / sizeof loopback[0], false, out);
+    return parse_all(networks, n, false, out);
+}
 
-    if (n == 0) {
-        networks = loopback;
-        n = sizeof loopback / sizeof loopback[0];
-    }
-    p = calloc(1, sizeof *p + n * sizeof p->networks[0]);
-    if (!p)
-        return err_note(ERR_NOMEM, "peers_new", "out of memory");
-    for (; p->n < n; p->n++) {
-        e = parse_network(networks[p->n], &p->networks[p->n]);
-        if (e) {
-            peers_free(p);
-            return e;
-        }
-    }
-    *out = p;
-    return ERR_OK;
+enum err peers_trusted_new(const char *const *networks, size_t n, struct peers **out)
+{
+    return parse_all(networks, n, true, out);
 }
 
 void peers_free(struct peers *p)
@@ -144,8 +174,13 @@ void peers_free(struct peers *p)
 
 bool peers_allow(const struct peers *p, const struct peer *peer)
 {
+    return peer->family == AF_UNIX || peers_hold(p, peer);
+}
+
+bool peers_hold(const struct peers *p, const struct peer *peer)
+{
     if (peer->family == AF_UNIX)
-        return true;
+        return p->with_unix;
     for (size_t i = 0; i < p->n; i++)
         if (p->networks[i].family == peer->family &&
             prefix_equal(p->networks[i].bits, peer->bits, p->networks[i].prefix))

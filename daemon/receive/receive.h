@@ -2,8 +2,9 @@
 /* receive.h - SMTP and LMTP servers in front of a handler that decides.
  *
  * A thread a connection with hard caps; the protocol machine itself (session.h) is pure. STARTTLS,
- * PIPELINING, 8BITMIME, SIZE, SMTPUTF8, ENHANCEDSTATUSCODES; no CHUNKING, DSN or AUTH. Only CRLF
- * ends a line; a bare CR, bare LF or NUL in a message is read to the true end of data and refused.
+ * PIPELINING, 8BITMIME, SIZE, SMTPUTF8, ENHANCEDSTATUSCODES, XFORWARD from trusted peers; no
+ * CHUNKING, DSN or AUTH. Only CRLF ends a line; a bare CR, bare LF or NUL in a message is read to
+ * the true end of data and refused.
  */
 #ifndef SEALRELAY_RECEIVE_H
 #define SEALRELAY_RECEIVE_H
@@ -25,12 +26,21 @@ struct reply reply_of(enum err e);
 
 enum receive_protocol { RECEIVE_SMTP, RECEIVE_LMTP };
 
+/* Who sends a message: the peer itself, or whom a trusted peer forwards for. Text is sanitised. */
+struct receive_client {
+    const char *address; /* textual IP, "" unknown */
+    const char *name;    /* reverse name or "" */
+    const char *helo;    /* "" unknown */
+    const char *ident;   /* the front's queue id or "" */
+    bool forwarded;      /* by XFORWARD of a trusted peer */
+};
+
 /* One SMTP or LMTP transaction as the handler sees it; valid until the transaction ends. */
 struct receive_transaction {
     id_text id; /* in every log line of this message */
     enum receive_protocol protocol;
-    const char *peer; /* address of the client, or "unix" */
-    const char *helo; /* sanitised */
+    const char *peer; /* address of who is connected, or "unix" */
+    struct receive_client client;
     bool tls;
     bool smtputf8;
     char *mail_from; /* "" for the null sender */
@@ -47,7 +57,8 @@ struct receive_handler {
     struct reply (*rcpt)(void *ctx, struct receive_transaction *t, const char *address);
     /* A whole message, dot-unstuffed, CRLF line ends, no bare CR, LF or NUL. data is the
      * handler's to read until it returns. Write one reply a recipient (LMTP), or replies[0] (SMTP);
-     * one left alone is 451. Whatever is written is sent, also past the deadline. */
+     * one left alone is 451. Whatever is written is sent, also past the deadline; a 250 is sent as
+     * "250 2.0.0 Done: queued as ID" with the transaction's id. */
     void (*message)(void *ctx, struct receive_transaction *t, struct bytes data,
                     int64_t deadline_mono_ms, struct reply *replies);
     /* The transaction is over, whatever its end. May be NULL. */
@@ -61,6 +72,8 @@ struct receive_options {
     const char *hostname;     /* in the banner and EHLO answer */
     const char *const *peers; /* allowed client networks, CIDR; loopback only when empty */
     size_t n_peers;
+    const char *const *xforward; /* who may say XFORWARD: CIDR, "unix"; nobody when empty */
+    size_t n_xforward;
     const char *tls_certificate; /* PEM, or NULL: no STARTTLS */
     const char *tls_key;
     unsigned connections_max;      /* 0: 200 */

@@ -36,13 +36,26 @@ struct reply reply_of(enum err e)
     return r;
 }
 
-int reply_append(struct buf *out, struct reply r)
+static bool is_final(struct reply r)
 {
     int class = r.code / 100;
 
-    if ((class != 2 && class != 4 && class != 5) || !r.status || !r.text ||
-        r.status[0] != (char)('0' + class))
+    return (class == 2 || class == 4 || class == 5) && r.status && r.text &&
+           r.status[0] == (char)('0' + class);
+}
+
+int reply_append(struct buf *out, struct reply r)
+{
+    if (!is_final(r))
         r = reply_of(ERR_BUG);
     buf_printf(out, "%d %s %s\r\n", r.code, r.status, r.text);
+    return r.code;
+}
+
+int reply_append_queued(struct buf *out, struct reply r, const char *id)
+{
+    if (r.code != 250 || !is_final(r))
+        return reply_append(out, r);
+    buf_printf(out, "%d %s %s: queued as %s\r\n", r.code, r.status, r.text, id);
     return r.code;
 }

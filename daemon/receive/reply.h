@@ -10,4 +10,7 @@
  * Returns the code written. */
 int reply_append(struct buf *out, struct reply r);
 
+/* reply_append_queued - the same for the answer to a message: a 250 also says its id. */
+int reply_append_queued(struct buf *out, struct reply r, const char *id);
+
 #endif

@@ -58,6 +58,7 @@ struct receive {
     struct conn_counters counters;
     char *hostname;
     struct peers *peers;
+    struct peers *xforward;
     int stop_fd;
     unsigned per_peer;
     size_t n_slots;
@@ -120,6 +121,9 @@ static enum err fill(struct receive *r, const struct receive_options *o)
     if (r->memory.max < r->shared.session.message_max_bytes)
         return err_note(ERR_CONFIG, "receive_new", "memory for messages is below the message size");
     e = peers_new(o->peers, o->n_peers, &r->peers);
+    if (!e)
+        e = peers_trusted_new(o->xforward, o->n_xforward, &r->xforward);
+    r->shared.xforward = r->xforward;
     if (!e && o->tls_certificate && o->tls_key)
         e = tls_server_new(o->tls_certificate, o->tls_key, &r->shared.tls);
     else if (!e && (o->tls_certificate || o->tls_key))
@@ -155,6 +159,7 @@ void receive_free(struct receive *r)
     fd_close(&r->stop_fd);
     SSL_CTX_free(r->shared.tls);
     peers_free(r->peers);
+    peers_free(r->xforward);
     free(r->slots);
     free(r->hostname);
     free(r);

@@ -215,7 +215,7 @@ void session_tls_started(struct session *s)
     s->state = SESSION_GREETED;
     s->mail_refused = false;
     s->data_refused = false;
-    s->helo[0] = '\0';
+    s->helo[0] = '\0'; /* transaction_end() forgot what was forwarded */
 }
 
 void session_touch(struct session *s, int64_t now_mono_ms)

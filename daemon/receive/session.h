@@ -8,9 +8,9 @@
 
 #include "daemon/receive/memory.h"
 #include "daemon/receive/receive.h"
+#include "daemon/receive/xforward.h"
 
 #define COMMAND_MAX_BYTES     2048u /* with its CRLF; RFC 5321 4.5.3.1.4 asks for 512 and more */
-#define HELO_MAX_BYTES        255u  /* RFC 5321 4.5.3.1.2 */
 #define ERRORS_MAX            20u   /* protocol errors; the last is answered 421 */
 #define JUNK_MAX              100u  /* NOOP, RSET, EHLO and the like since the last message */
 #define RCPT_REFUSED_MAX      1000u /* recipients the handler refused, a session, then 421 */
@@ -43,7 +43,9 @@ enum session_event {
 struct session_options {
     enum receive_protocol protocol;
     const char *hostname;
-    const char *peer;
+    const char *peer;    /* for logs */
+    const char *address; /* of the peer, textual IP; "" when it has none */
+    bool xforward;       /* the peer is trusted to name its clients */
     bool tls_offered;
     unsigned recipients_max;
     uint64_t message_max_bytes;
@@ -56,6 +58,8 @@ struct session_options {
 /* What became of a message, for logs and counters. */
 struct session_outcome {
     id_text id;
+    char client[INET6_ADDRSTRLEN];      /* "" unknown */
+    char ident[XFORWARD_IDENT_MAX + 1]; /* the front's queue id or "" */
     enum err refused; /* why the session refused it before the handler saw it, or ERR_OK */
     uint64_t bytes;
     size_t recipients;

@@ -6,7 +6,9 @@
 #include "daemon/receive/command.h"
 #include "daemon/receive/path.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static void refuse_path(struct session *s, enum path_result result, enum path_kind kind)
 {
@@ -39,12 +41,25 @@ static void refuse_path(struct session *s, enum path_result result, enum path_ki
     }
 }
 
+/* Once a front has said anything about its client, nothing of the front itself stands in for it. */
+static struct receive_client client_of(const struct session *s)
+{
+    if (!s->forwarded.given)
+        return (struct receive_client){
+            .address = s->options.address, .name = "", .helo = s->helo, .ident = ""};
+    return (struct receive_client){.address = s->forwarded.address,
+                                   .name = s->forwarded.name,
+                                   .helo = s->forwarded.helo,
+                                   .ident = s->forwarded.ident,
+                                   .forwarded = true};
+}
+
 static void open_transaction(struct session *s, struct path *path)
 {
     s->t = (struct receive_transaction){
         .protocol = s->options.protocol,
         .peer = s->options.peer,
-        .helo = s->helo,
+        .client = client_of(s),
         .tls = s->tls,
         .smtputf8 = path->smtputf8,
     };
@@ -144,6 +159,7 @@ void transaction_end(struct session *s)
     free(s->t.rcpts);
     free(s->t.mail_from);
     s->t = (struct receive_transaction){0};
+    s->forwarded = (struct xforward){0};
     s->t_open = false;
     s->rcpts_cap = 0;
     data_clear(&s->data);
@@ -159,7 +175,7 @@ static struct reply refusal(struct session *s, enum err why)
 
 static void answer_message(struct session *s, struct reply r, struct session_outcome *out)
 {
-    int code = reply_append(&s->out, r);
+    int code = reply_append_queued(&s->out, r, s->t.id);
 
     if (code < 300)
         out->accepted++;
@@ -198,8 +214,9 @@ void session_finish(struct session *s, int64_t deadline_mono_ms, struct session_
 
     *out = (struct session_outcome){
         .refused = verdict, .bytes = data_seen(&s->data), .recipients = s->t.n_rcpts};
-    for (size_t i = 0; i < sizeof out->id; i++)
-        out->id[i] = s->t.id[i];
+    memcpy(out->id, s->t.id, sizeof out->id);
+    (void)snprintf(out->client, sizeof out->client, "%s", s->t.client.address);
+    (void)snprintf(out->ident, sizeof out->ident, "%s", s->t.client.ident);
     s->state = SESSION_READY;
     s->junk = 0;
     if (verdict) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* session_fuzz.c - the whole protocol machine: any bytes, cut in any way.
  *
- * The first byte chooses protocol and cuts. What must hold: replies are well-formed lines, what
- * reaches the handler is clean, every transaction ends once, and no memory stays charged. */
+ * The first byte chooses protocol, trust and cuts. What must hold: replies are well-formed lines,
+ * what reaches the handler is clean, every transaction ends once, and no memory stays charged. */
 #include "daemon/base/utf8.h"
 #include "daemon/receive/path.h"
 #include "daemon/receive/session.h"
@@ -35,12 +35,24 @@ static void check_address(const struct receive_transaction *t, const char *addre
         check((unsigned char)*c < 0x80);
 }
 
+/* What a front says of its client goes into logs and to the sender's judge. */
+static void check_client(const struct receive_client *c)
+{
+    const char *const texts[] = {c->address, c->name, c->helo, c->ident};
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        for (const char *p = texts[i]; *p; p++)
+            check(*p > ' ' && *p < 0x7F && *p != '=' && *p != '<');
+    check(c->forwarded || strcmp(c->address, "192.0.2.1") == 0);
+}
+
 static struct reply judge_rcpt(void *ctx, struct receive_transaction *t, const char *address)
 {
     struct seen *seen = ctx;
 
     check(*address && t->n_rcpts < FUZZ_RECIPIENTS_MAX && id_is_valid(t->id));
     check_address(t, t->mail_from);
+    check_client(&t->client);
     check_address(t, address);
     memcpy(seen->last, t->id, sizeof seen->last);
     seen->open = 1;
@@ -63,7 +75,8 @@ static void take_message(void *ctx, struct receive_transaction *t, struct bytes 
 {
     (void)ctx;
     (void)deadline;
-    check(t->n_rcpts >= 1 && t->n_rcpts <= FUZZ_RECIPIENTS_MAX && t->helo[0]);
+    check(t->n_rcpts >= 1 && t->n_rcpts <= FUZZ_RECIPIENTS_MAX &&
+          (t->client.forwarded || t->client.helo[0]));
     check_content(data);
     for (size_t i = 0; i < t->n_rcpts; i++)
         replies[i] = reply_of((enum err)(data.len % ERR_COUNT));
@@ -131,6 +144,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .ctx = &seen, .rcpt = judge_rcpt, .message = take_message, .end = end_transaction};
     struct session_options options = {.hostname = "relay.test",
                                       .peer = "192.0.2.1",
+                                      .address = "192.0.2.1",
                                       .tls_offered = true,
                                       .recipients_max = FUZZ_RECIPIENTS_MAX,
                                       .message_max_bytes = FUZZ_MESSAGE_MAX,
@@ -143,6 +157,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     options.protocol = data[0] & 1 ? RECEIVE_LMTP : RECEIVE_SMTP;
+    options.xforward = data[0] & 0x80;
     piece = data[0] & 2 ? SIZE_MAX : (size_t)(data[0] >> 2) + 1;
     check(session_new(&options, &s) == ERR_OK);
     for (size_t at = 1; at < size && going;) {

@@ -37,6 +37,9 @@ static void take_message(void *ctx, struct receive_transaction *t, struct bytes 
         replies[i] = reply_of(begins(t->rcpts[i], "late") ? ERR_NOT_ACTIVE : ERR_OK);
     }
     buf_append_str(&d->envelopes, ";");
+    buf_printf(&d->clients, "%s|%s|%s|%s|%s;", t->client.address, t->client.name, t->client.helo,
+               t->client.ident, t->client.forwarded ? "forwarded" : "own");
+    memcpy(d->last_id, t->id, sizeof d->last_id);
 }
 
 static void end_transaction(void *ctx, struct receive_transaction *t)
@@ -57,7 +60,7 @@ static void collect(struct drive *d)
     buf_reset(out);
 }
 
-void drive_open(struct drive *d, enum receive_protocol protocol)
+static void open_with(struct drive *d, enum receive_protocol protocol, bool trusted)
 {
     *d = (struct drive){.memory = {.max = 1u << 20}};
     d->handler = (struct receive_handler){
@@ -65,6 +68,8 @@ void drive_open(struct drive *d, enum receive_protocol protocol)
     d->options = (struct session_options){.protocol = protocol,
                                           .hostname = "relay.test",
                                           .peer = "192.0.2.1",
+                                          .address = "192.0.2.1",
+                                          .xforward = trusted,
                                           .tls_offered = true,
                                           .recipients_max = 5,
                                           .message_max_bytes = DRIVE_MESSAGE_MAX,
@@ -77,12 +82,23 @@ void drive_open(struct drive *d, enum receive_protocol protocol)
     buf_reset(session_output(d->session));
 }
 
+void drive_open(struct drive *d, enum receive_protocol protocol)
+{
+    open_with(d, protocol, false);
+}
+
+void drive_open_trusted(struct drive *d, enum receive_protocol protocol)
+{
+    open_with(d, protocol, true);
+}
+
 void drive_close(struct drive *d)
 {
     session_free(d->session);
     buf_clear(&d->replies);
     buf_clear(&d->messages);
     buf_clear(&d->envelopes);
+    buf_clear(&d->clients);
     if (memory_used(&d->memory) != 0)
         abort();
 }

@@ -18,6 +18,8 @@ struct drive {
     struct buf replies;   /* everything sent, without the banner */
     struct buf messages;  /* content of all messages the handler saw, joined */
     struct buf envelopes; /* "from>rcpt,rcpt;" of each of them */
+    struct buf clients;   /* "address|name|helo|ident|own;" or "...|forwarded;" of each of them */
+    id_text last_id;      /* of the last transaction that got a message */
     unsigned n_messages;
     unsigned n_ends;
     unsigned n_starttls;
@@ -26,6 +28,8 @@ struct drive {
 };
 
 void drive_open(struct drive *d, enum receive_protocol protocol);
+/* drive_open_trusted - with a peer that may name its clients. */
+void drive_open_trusted(struct drive *d, enum receive_protocol protocol);
 void drive_close(struct drive *d);
 
 /* drive_feed - one read's worth of input, with every event acted upon. */

@@ -99,6 +99,41 @@ static void mistyped_networks_are_refused(void **state)
     }
 }
 
+static void trust_is_never_implied(void **state)
+{
+    static const struct {
+        const char *trusted[2];
+        size_t n;
+        const char *peer;
+        bool held;
+    } cases[] = {
+        {{NULL}, 0, "127.0.0.1", false},
+        {{NULL}, 0, "unix", false},
+        {{"127.0.0.1"}, 1, "127.0.0.1", true},
+        {{"127.0.0.1"}, 1, "::ffff:127.0.0.1", true},
+        {{"127.0.0.1"}, 1, "127.0.0.2", false},
+        {{"127.0.0.1"}, 1, "unix", false},
+        {{"unix"}, 1, "unix", true},
+        {{"unix"}, 1, "127.0.0.1", false},
+        {{"unix", "2001:db8::/32"}, 2, "2001:db8::1", true},
+        {{"2001:db8::/32", "unix"}, 2, "unix", true},
+    };
+    static const char *const word = "unix";
+    struct peers *none = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct peer peer = peer_named(cases[i].peer);
+        struct peers *p = NULL;
+
+        assert_int_equal(peers_trusted_new(cases[i].trusted, cases[i].n, &p), ERR_OK);
+        if (peers_hold(p, &peer) != cases[i].held)
+            fail_msg("case %zu: %s", i, cases[i].peer);
+        peers_free(p);
+    }
+    assert_int_equal(peers_new(&word, 1, &none), ERR_CONFIG); /* unix peers always may connect */
+}
+
 static void hosts_are_told_apart_for_the_caps(void **state)
 {
     static const struct {
@@ -125,6 +160,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(networks_hold_what_they_say),
         cmocka_unit_test(mistyped_networks_are_refused),
+        cmocka_unit_test(trust_is_never_implied),
         cmocka_unit_test(hosts_are_told_apart_for_the_caps),
     };
 
