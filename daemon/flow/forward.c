@@ -206,8 +206,9 @@ static bool has_expired_cert(const struct hsm_profile *profile)
 
 static enum err rewrite(struct forward *f, const struct forward_job *job, struct parcel *p)
 {
+    CLEANUP(buf_clear) struct buf line = {0};
     const char *verdict[] = {
-        "Sealrelay-Verdict: unchecked",
+        NULL,
         "Sealrelay-Notice: a certificate of yours has expired; enrol a new key within 90 days of "
         "its end",
     };
@@ -228,6 +229,10 @@ static enum err rewrite(struct forward *f, const struct forward_job *job, struct
     };
     enum err e = not_before(p->sender.cert, &in.cert_not_before_s);
 
+    verdict_line_append(&line, job->verdict);
+    verdict[0] = buf_str(&line);
+    if (!e)
+        e = buf_error(&line);
     if (!e && failpoint("forward.rewrite"))
         e = ERR_NOMEM;
     return e ? e : rewrite_forward(&in, &p->rewritten);

@@ -9,6 +9,7 @@
 #include "daemon/policy/policy.h"
 #include "daemon/queue/queue.h"
 #include "daemon/receive/receive.h"
+#include "daemon/verdict/sender_verdict.h"
 
 #include <stdatomic.h>
 
@@ -24,9 +25,10 @@ struct forward {
     struct store *store;
     struct hsm *hsm;
     struct queue *queue;
-    const atomic_bool *draining;    /* while true nobody is a recipient for now */
-    const char *relay_id;           /* in the loop field */
-    const char *const *hop_domains; /* domains that have a next hop of their own */
+    struct verdict_checker *verdict; /* NULL: senders are not checked */
+    const atomic_bool *draining;     /* while true nobody is a recipient for now */
+    const char *relay_id;            /* in the loop field */
+    const char *const *hop_domains;  /* domains that have a next hop of their own */
     size_t n_hop_domains;
     struct forward_limits limits;
     atomic_ullong dropped; /* LMTP recipients whose message SMTP would have refused for good */
@@ -45,6 +47,7 @@ struct forward_job {
     const char *queue_id; /* of this entry */
     const char *mail_from;
     const struct policy_route *route;
+    const struct sender_verdict *verdict; /* of the message, never NULL */
     struct bytes data;
     int64_t now_s;
     int64_t deadline_mono_ms;

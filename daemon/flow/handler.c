@@ -9,6 +9,7 @@
 #include "daemon/base/failpoint.h"
 #include "daemon/base/log.h"
 #include "daemon/flow/forward.h"
+#include "daemon/flow/judge.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -17,6 +18,13 @@
 struct routes {
     struct policy_route *items; /* one a recipient, in order */
     size_t n;
+};
+
+/* A message as it came in, judged. */
+struct arrival {
+    struct bytes data;
+    int64_t deadline_mono_ms;
+    struct sender_verdict verdict;
 };
 
 /* One recipient's entry on its way into the queue. */
@@ -108,17 +116,18 @@ static size_t first_of(const struct routes *r, size_t i)
     return first;
 }
 
-static enum err seal_one(struct forward *f, const struct receive_transaction *t, size_t i,
-                         struct bytes data, int64_t deadline, struct entry *out)
+static enum err seal_one(struct forward *f, const struct receive_transaction *t,
+                         const struct arrival *a, size_t i, struct entry *out)
 {
     const struct routes *r = t->handler_data;
     id_text queue_id;
     struct forward_job job = {.id = t->id,
                               .mail_from = t->mail_from,
                               .route = &r->items[i],
-                              .data = data,
+                              .verdict = &a->verdict,
+                              .data = a->data,
                               .now_s = clock_now_s(),
-                              .deadline_mono_ms = deadline};
+                              .deadline_mono_ms = a->deadline_mono_ms};
     int64_t start = clock_mono_ms();
     enum err e = ERR_OK;
 
@@ -130,7 +139,7 @@ static enum err seal_one(struct forward *f, const struct receive_transaction *t,
     if (!e)
         e = forward_message(f, &job, &out->writer);
     log_event(e ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "flow.forward", t->id, e,
-              clock_mono_ms() - start, "entry=%s bytes=%zu", queue_id, data.len);
+              clock_mono_ms() - start, "entry=%s bytes=%zu", queue_id, a->data.len);
     return e;
 }
 
@@ -178,18 +187,21 @@ static void on_message(void *ctx, struct receive_transaction *t, struct bytes da
     size_t n = r ? r->n : 0;
     struct entry *entries = n ? calloc(n, sizeof *entries) : NULL;
     bool all_or_none = t->protocol == RECEIVE_SMTP;
+    struct arrival arrival = {.data = data, .deadline_mono_ms = deadline_mono_ms};
     enum err worst = ERR_OK;
+    enum err judged;
 
     if (!entries) {
         for (size_t i = 0; i < (all_or_none ? 1 : t->n_rcpts); i++)
             replies[i] = reply_of(n ? ERR_NOMEM : ERR_BUG);
         return;
     }
+    judged = judge_message(f, t, data, deadline_mono_ms, &arrival.verdict);
     for (size_t i = 0; i < n && !(all_or_none && worst); i++) {
         entries[i].same_as = first_of(r, i);
         entries[i].duplicate = entries[i].same_as != i;
         if (!entries[i].duplicate)
-            entries[i].result = seal_one(f, t, i, data, deadline_mono_ms, &entries[i]);
+            entries[i].result = judged ? judged : seal_one(f, t, &arrival, i, &entries[i]);
         if (entries[i].result)
             worst = entries[i].result;
     }

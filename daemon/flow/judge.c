@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* judge.c - put a message and its session to whoever judges senders. */
+#include "daemon/flow/judge.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/failpoint.h"
+#include "daemon/base/log.h"
+#include "daemon/message/rewrite.h"
+
+#include <string.h>
+
+static void verdict_log(const char *id, const struct sender_verdict *v, int64_t ms)
+{
+    bool lost = v->gap != VERDICT_CHECKED && v->gap != VERDICT_NOT_ASKED;
+
+    log_event(lost ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "flow.verdict", id, ERR_OK, ms,
+              "source=%s gap=%s dmarc=%s policy=%s spf=%s dkim=%s spam=%s",
+              verdict_source_name(v->source), verdict_gap_name(v->gap), auth_result_name(v->dmarc),
+              dmarc_policy_name(v->policy), auth_result_name(v->spf), auth_result_name(v->dkim),
+              spam_action_name(v->spam));
+}
+
+enum err judge_message(struct forward *f, const struct receive_transaction *t, struct bytes data,
+                       int64_t deadline_mono_ms, struct sender_verdict *out)
+{
+    CLEANUP(message_clear) struct message message = {0};
+    CLEANUP(rewrite_parties_clear) struct rewrite_parties parties = {0};
+    struct verdict_request request = {.id = t->id,
+                                      .address = strcmp(t->peer, "unix") == 0 ? "" : t->peer,
+                                      .name = "",
+                                      .helo = t->helo,
+                                      .mail_from = t->mail_from,
+                                      .rcpts = t->rcpts,
+                                      .n_rcpts = t->n_rcpts,
+                                      .message = &message,
+                                      .deadline_mono_ms = deadline_mono_ms};
+    int64_t start = clock_mono_ms();
+    enum err e;
+
+    err_note_clear();
+    e = message_parse(data, &message);
+    if (!e)
+        e = rewrite_parties_find(&message, f->relay_id, f->policy.domains, f->policy.n_domains,
+                                 &parties);
+    if (!e && failpoint("forward.judged"))
+        e = ERR_BUSY;
+    if (e) {
+        log_event(LOG_LEVEL_WARNING, "flow.verdict", t->id, e, -1, "bytes=%zu", data.len);
+        return e;
+    }
+    request.from = parties.from.addr;
+    verdict_check(f->verdict, &request, out);
+    verdict_log(t->id, out, clock_mono_ms() - start);
+    return ERR_OK;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* judge.h - the sender's verdict for a message: what session and header say is put to whoever
+ * judges, once a message and before anything is made for its sender. */
+#ifndef SEALRELAY_FLOW_JUDGE_H
+#define SEALRELAY_FLOW_JUDGE_H
+
+#include "daemon/flow/forward.h"
+
+/* judge_message - the verdict, or what makes the message unacceptable whoever sent it; such a one
+ * is not put to anybody.
+ *   deadline_mono_ms  of the job; the judge may have a shorter one of its own
+ * Effects: a line in the log. Errors: those of message_parse and rewrite_parties_find. */
+enum err judge_message(struct forward *f, const struct receive_transaction *t, struct bytes data,
+                       int64_t deadline_mono_ms, struct sender_verdict *out);
+
+#endif
