@@ -152,6 +152,14 @@ static bool section_matches(const char *table, const char *section, const char *
     return true;
 }
 
+/* Keys of a repeated section may be set once in each. */
+static void unsee(struct ini_read *r, const char *table)
+{
+    for (size_t i = 0; i < r->n_keys; i++)
+        if (strcmp(r->keys[i].section, table) == 0)
+            r->seen[i] = false;
+}
+
 static void *section_target(struct ini_read *r, const char *table, const char *section,
                             const char *name)
 {
@@ -162,6 +170,7 @@ static void *section_target(struct ini_read *r, const char *table, const char *s
         return r->target;
     if (strcmp(r->repeated, section) == 0)
         return r->repeated_target;
+    unsee(r, table);
     (void)snprintf(kind, sizeof kind, "%.*s", (int)len, table);
     (void)snprintf(r->repeated, sizeof r->repeated, "%s", section);
     r->repeated_target = r->section_fn ? r->section_fn(r->target, kind, name) : NULL;
@@ -177,7 +186,9 @@ static int fail_at(struct ini_read *r, enum err e, const char *key, const char *
     (void)snprintf(where, sizeof where, "%s:%d", r->path, r->line);
     if (strlen(where) > 63)
         (void)snprintf(where, sizeof where, "...%s:%d", r->path + strlen(r->path) - 40, r->line);
-    r->error = err_note(e, where, "%s: %s", key, what ? what : deep.detail);
+    if (!what)
+        what = deep.detail[0] ? deep.detail : "cannot be taken";
+    r->error = err_note(e, where, "%s: %s", key, what);
     return 0;
 }
 
@@ -195,11 +206,11 @@ static int handle_line(void *user, const char *section, const char *key, const c
 
         if (strcmp(k->key, key) != 0 || !section_matches(k->section, section, &name))
             continue;
-        if (r->seen[i] && !name && k->type != INI_LIST)
-            return fail_at(r, ERR_CONFIG, key, "is set twice; remove one");
         target = section_target(r, k->section, section, name);
         if (!target)
-            return fail_at(r, ERR_CONFIG, section, "section cannot be taken");
+            return fail_at(r, ERR_CONFIG, section, NULL);
+        if (r->seen[i] && k->type != INI_LIST)
+            return fail_at(r, ERR_CONFIG, key, "is set twice; remove one");
         r->seen[i] = true;
         e = value_set(k, target, value);
         return e ? fail_at(r, e, key, NULL) : 1;
@@ -217,8 +228,9 @@ static enum err check_required(const struct ini_read *r)
     return ERR_OK;
 }
 
-/* inih hands no line numbers to its handler as packaged, and cuts long lines in two: both are seen
- * to where it takes its lines from. */
+/* inih hands no line numbers to its handler as packaged, cuts long lines in two, and does not say
+ * where a section begins, so that a second one of the same name would be merged into the first:
+ * all are seen to where it takes its lines from. */
 static char *read_line(char *line, int size, void *user)
 {
     struct ini_read *r = user;
@@ -226,6 +238,8 @@ static char *read_line(char *line, int size, void *user)
     if (r->error || !fgets(line, size, r->file))
         return NULL;
     r->line++;
+    if (line[strspn(line, " \t")] == '[')
+        r->repeated[0] = '\0';
     if (!strchr(line, '\n') && !feof(r->file)) {
         (void)fail_at(r, ERR_CONFIG, "line", "is too long");
         return NULL;

@@ -38,7 +38,8 @@ struct ini_key {
 };
 
 /* Called at the first key of each repeated section ("[next-hop example.com]"): returns the
- * structure that its keys are written to, or NULL (out of memory). name: "example.com". */
+ * structure that its keys are written to, or NULL with a note that says why not (a name that was
+ * there before, too many, out of memory). name: "example.com". */
 typedef void *(*ini_section_fn)(void *target, const char *section, const char *name);
 
 /* ini_load - read a file into target, which holds the defaults already.

@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define CONFIG(section, key, type, field, min, max, required)                                      \
     {                                                                                              \
@@ -55,15 +56,22 @@ static const struct ini_key keys[] = {
 static void *hop_section(void *target, const char *section, const char *name)
 {
     struct relay_config *c = target;
+    const char *domain = strcmp(name, "default") == 0 ? "" : name;
     struct relay_hop *hop;
 
-    if (strcmp(section, "next-hop") != 0 || c->n_hops == RELAY_HOPS_MAX)
+    if (strcmp(section, "next-hop") != 0)
         return NULL;
     for (size_t i = 0; i < c->n_hops; i++)
-        if (strcmp(c->hops[i].domain, strcmp(name, "default") == 0 ? "" : name) == 0)
+        if (strcasecmp(c->hops[i].domain, domain) == 0) {
+            (void)err_note(ERR_CONFIG, "next-hop", "is there twice; keep one section");
             return NULL;
+        }
+    if (c->n_hops == RELAY_HOPS_MAX) {
+        (void)err_note(ERR_CONFIG, "next-hop", "is one too many; %d at most", RELAY_HOPS_MAX);
+        return NULL;
+    }
     hop = &c->hops[c->n_hops];
-    hop->domain = strdup(strcmp(name, "default") == 0 ? "" : name);
+    hop->domain = strdup(domain);
     hop->port = 25;
     hop->sessions = 4;
     if (!hop->domain)

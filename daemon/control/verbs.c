@@ -5,7 +5,10 @@
 #include "daemon/control/verbs_internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define HOPS_SHOWN_MAX 128 /* next hops in a status; an answer is one packet */
 
 static enum err add_queue(const struct relay_verbs *v, cJSON *answer)
 {
@@ -37,6 +40,36 @@ static void add_receive(const struct relay_verbs *v, cJSON *answer)
     add_number(receive, "refused_temp", (double)stats.refused_temp);
     add_number(receive, "dropped", v->dropped ? (double)atomic_load(v->dropped) : 0);
     add_number(receive, "memory_now_bytes", (double)stats.memory_now_bytes);
+}
+
+static cJSON *hop_object(const struct runner_hop *hop, int64_t now_s)
+{
+    cJSON *row = cJSON_CreateObject();
+
+    add_text(row, "domain", hop->domain[0] ? hop->domain : "default");
+    add_text(row, "host", hop->host);
+    add_number(row, "port", hop->port);
+    add_number(row, "sessions", hop->sessions);
+    add_number(row, "sessions_max", hop->sessions_max);
+    add_number(row, "failures", hop->failures);
+    add_number(row, "backing_off_until",
+               hop->closed_until_s > now_s ? (double)hop->closed_until_s : 0);
+    add_number(row, "last_session", (double)hop->last_s);
+    add_text(row, "last_result", hop->last_result);
+    return row;
+}
+
+static enum err add_hops(const struct relay_verbs *v, cJSON *answer)
+{
+    cJSON *rows = cJSON_AddArrayToObject(answer, "next_hops");
+    struct runner_hop *hops = calloc(HOPS_SHOWN_MAX, sizeof *hops);
+    size_t n = hops ? runner_hops(v->runner, hops, HOPS_SHOWN_MAX) : 0;
+    int64_t now_s = clock_now_s();
+
+    for (size_t i = 0; i < n; i++)
+        (void)cJSON_AddItemToArray(rows, hop_object(&hops[i], now_s));
+    free(hops);
+    return hops ? ERR_OK : err_note(ERR_NOMEM, "status", "out of memory");
 }
 
 /* Does the user have both addresses that RFC 2142 asks for, in every relay domain? */
@@ -78,6 +111,7 @@ static enum err verb_status(void *ctx, const cJSON *request, cJSON *answer)
     const struct relay_verbs *v = ctx;
     cJSON *domains = cJSON_AddArrayToObject(answer, "domains");
     enum err hsm = hsm_ping(v->hsm);
+    enum err e;
 
     (void)request;
     add_number(answer, "uptime_s", (double)(clock_now_s() - v->started_s));
@@ -89,7 +123,8 @@ static enum err verb_status(void *ctx, const cJSON *request, cJSON *answer)
     err_note_clear(); /* what is away is part of the answer, not a failure of it */
     if (v->receive)
         add_receive(v, answer);
-    return add_queue(v, answer);
+    e = add_queue(v, answer);
+    return e || !v->runner ? e : add_hops(v, answer);
 }
 
 static enum err verb_drain_status(void *ctx, const cJSON *request, cJSON *answer)

@@ -78,6 +78,25 @@ enum err verb_queue_show(void *ctx, const cJSON *request, cJSON *answer)
     return e;
 }
 
+/* Why an order to one entry changed nothing. */
+static enum err explain(const struct relay_verbs *v, const char *id, enum queue_order order)
+{
+    static const char *const why[] = {
+        [ORDER_HOLD] = "not waiting for delivery: nothing to hold",
+        [ORDER_RELEASE] = "not held: nothing to release",
+        [ORDER_RETRY] = "not waiting for delivery",
+        [ORDER_DROP] = "gone already",
+    };
+    struct queue_item item;
+    enum err e = queue_show(v->queue, id, &item);
+
+    if (e)
+        return e;
+    return err_note(ERR_WRONG_STATE, "queue", "%s",
+                    order == ORDER_RETRY && item.state == QUEUE_HELD ? "held: release it first"
+                                                                     : why[order]);
+}
+
 /* One entry by "id", or with "all": true every one that is not being delivered. */
 static enum err give_order(const struct relay_verbs *v, const cJSON *request,
                            enum queue_order order, cJSON *answer)
@@ -91,6 +110,10 @@ static enum err give_order(const struct relay_verbs *v, const cJSON *request,
         e = err_note(ERR_USAGE, "queue.drop", "drops one entry, never all");
     if (!e)
         e = queue_order(v->queue, id, order, clock_now_s(), &changed);
+    if (e == ERR_WRONG_STATE)
+        e = err_note(e, "queue", "being delivered now: try again in a moment");
+    if (!e && id && changed == 0)
+        e = explain(v, id, order);
     if (!e)
         add_number(answer, "changed", (double)changed);
     return e;

@@ -31,6 +31,7 @@ enum err ledger_open(struct ledger *l, const struct session_context *context, co
     return ERR_OK;
 }
 
+/* The stages of log lines; what follows the dot is the outcome's name. */
 static const char *stage_of(enum queue_outcome outcome)
 {
     switch (outcome) {
@@ -44,6 +45,11 @@ static const char *stage_of(enum queue_outcome outcome)
     return "deliver.unknown";
 }
 
+static const char *or_dash(const char *text)
+{
+    return text[0] ? text : "-";
+}
+
 static void log_entry(const struct ledger *l, const struct ledger_entry *entry)
 {
     static const enum err results[] = {
@@ -53,8 +59,10 @@ static void log_entry(const struct ledger *l, const struct ledger_entry *entry)
     err_note_clear();
     log_event(v->outcome == OUTCOME_DONE ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, stage_of(v->outcome),
               entry->item->id, results[v->outcome], clock_mono_ms() - l->begun_ms,
-              "hop=%s code=%u tried=%d attempt=%u fault=%s", l->hop->host, v->code, v->tried,
-              entry->item->attempts, job_fault_name(l->fault));
+              "hop=%s:%u outcome=%s code=%u status=%s hop_id=%s attempt=%u tried=%d fault=%s",
+              l->hop->host, l->hop->port, stage_of(v->outcome) + strlen("deliver."), v->code,
+              or_dash(v->status), or_dash(v->hop_id), entry->item->attempts, v->tried,
+              job_fault_name(l->fault));
 }
 
 static unsigned message_wait_s(const struct ledger *l, const struct ledger_entry *entry)
@@ -101,7 +109,8 @@ void ledger_record(struct ledger *l)
         memcpy(results[n].id, entry->item->id, sizeof results[n].id);
         results[n].outcome = entry->verdict.outcome;
         results[n].next_attempt_s = next_attempt_s(l, entry);
-        results[n++].text = entry->verdict.text;
+        results[n].text = entry->verdict.text;
+        results[n++].hop_id = entry->verdict.hop_id;
         log_entry(l, entry);
     }
     l->n_pending -= n;
@@ -118,6 +127,9 @@ void ledger_judge(struct ledger *l, size_t index, const struct verdict *verdict)
         return;
     entry->verdict = *verdict;
     entry->judged = true;
+    if (verdict->tried || !l->last_tried)
+        memcpy(l->last_result, verdict->text, sizeof l->last_result);
+    l->last_tried |= verdict->tried;
     if (++l->n_pending == LEDGER_BATCH)
         ledger_record(l);
 }

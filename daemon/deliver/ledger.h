@@ -25,6 +25,8 @@ struct ledger {
     enum hop_health health;
     unsigned wait_s;      /* before this next hop is asked again, where its health is not good */
     enum job_fault fault; /* of the session, for the log */
+    char last_result[OUTCOME_TEXT_MAX + 1]; /* of the message judged last, a tried one if any */
+    bool last_tried;
 };
 
 /* ledger_open - items: borrowed until ledger_close. Errors: ERR_NOMEM. */

@@ -3,6 +3,7 @@
 #include "daemon/deliver/outcome.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static bool is_class(uint16_t code, unsigned class)
 {
@@ -56,6 +57,16 @@ static void describe(const struct job_result *r, struct verdict *out)
         (void)snprintf(out->text, sizeof out->text, "no answer (at %s)", job_stage_name(r->stage));
 }
 
+/* A text that fills its room was cut, perhaps within the queue id at its end. */
+static void find_hop_id(const char *text, char out[ANSWER_HOP_ID_MAX + 1])
+{
+    size_t len = strlen(text);
+
+    if (answer_hop_id(text, out) && len == JOB_TEXT_MAX &&
+        strcmp(text + len - strlen(out), out) == 0)
+        out[0] = '\0';
+}
+
 void outcome_judge(const struct job_result *r, struct verdict *out)
 {
     *out = (struct verdict){
@@ -63,11 +74,13 @@ void outcome_judge(const struct job_result *r, struct verdict *out)
     if (delivered(r)) {
         out->outcome = OUTCOME_DONE;
         out->code = r->end_code;
+        find_hop_id(r->text, out->hop_id);
     } else if (refused_for_good(r) || (r->fault == FAULT_CONTENT && !out->code)) {
         /* Content that may not leave will never be better. */
         out->outcome = OUTCOME_FAILED;
     }
     out->answered = out->code && out->code != 421 && !is_about_session(out->code);
+    answer_status(out->code, r->text, out->status);
     describe(r, out);
 }
 

@@ -3,6 +3,7 @@
 #ifndef SEALRELAY_DELIVER_OUTCOME_H
 #define SEALRELAY_DELIVER_OUTCOME_H
 
+#include "daemon/deliver/answer.h"
 #include "daemon/deliver/job.h"
 #include "daemon/queue/queue.h"
 
@@ -13,7 +14,9 @@ struct verdict {
     uint16_t code; /* the reply that decided; 0: none came */
     bool answered; /* the next hop said something about this very message, and keeps talking */
     bool tried;    /* a transaction was begun */
-    char text[OUTCOME_TEXT_MAX + 1]; /* for queue_result.text */
+    char text[OUTCOME_TEXT_MAX + 1];    /* for queue_result.text */
+    char status[ANSWER_STATUS_SIZE];    /* enhanced status of that reply; "": none */
+    char hop_id[ANSWER_HOP_ID_MAX + 1]; /* of a delivered message at the next hop; "": not told */
 };
 
 /* outcome_judge - success needs all: MAIL, RCPT and the end of data answered 2xx, nothing refused

@@ -9,7 +9,7 @@
 #include "daemon/base/failpoint.h"
 #include "daemon/base/log.h"
 #include "daemon/deliver/job.h"
-#include "daemon/deliver/session.h"
+#include "daemon/deliver/lane.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -17,8 +17,6 @@
 #include <string.h>
 
 #define SESSIONS_MAX          256 /* threads of a runner */
-#define SESSIONS_DEFAULT      4   /* to one next hop */
-#define STRAYS_MAX            32  /* keys in the queue that the table does not know (any more) */
 #define MESSAGES_DEFAULT      50
 #define DEADLINE_DEFAULT_S    600
 #define RETRY_FIRST_DEFAULT_S 60
@@ -28,20 +26,8 @@
 #define RETRY_MAX_MOST_S (QUEUE_BACKOFF_MAX_S * 4 / 5)
 #define WAIT_MAX_MS      250 /* in the queue: stop and flush are noticed behind it */
 
-/* One key of the queue: a domain of the table, the default "", or a stray. */
-struct lane {
-    char key[256];
-    const struct hop *hop;
-    unsigned sessions_max;
-    unsigned active;
-    unsigned failures; /* in a row */
-    int64_t closed_until_s;
-};
-
 struct runner {
     struct queue *queue;
-    struct hop *hops; /* owned, with their strings */
-    size_t n_hops;
     char *socket_path;
     unsigned messages_per_session;
     unsigned deadline_s;
@@ -50,8 +36,7 @@ struct runner {
 
     pthread_mutex_t lock;
     pthread_cond_t work;
-    struct lane *lanes; /* n_hops + STRAYS_MAX */
-    size_t n_lanes;
+    struct lane_table table;
     unsigned active; /* sessions */
     int64_t due_in_s;
     bool waiter; /* a thread waits in the queue */
@@ -59,53 +44,6 @@ struct runner {
     pthread_t *threads;
     size_t n_threads;
 };
-
-/* ---- lanes ---- */
-
-static bool lane_closed(const struct lane *l, int64_t now_s)
-{
-    return l->active >= l->sessions_max || l->closed_until_s > now_s;
-}
-
-static struct lane *lane_find(struct runner *r, const char *key)
-{
-    for (size_t i = 0; i < r->n_lanes; i++)
-        if (strcmp(r->lanes[i].key, key) == 0)
-            return &r->lanes[i];
-    return NULL;
-}
-
-/* A key whose domain has left the table goes to the default next hop, one session at a time. */
-static struct lane *lane_stray(struct runner *r, const char *key)
-{
-    const struct hop *hop = hop_find(r->hops, r->n_hops, key);
-    struct lane *l;
-
-    if (!hop || r->n_lanes == r->n_hops + STRAYS_MAX)
-        return NULL;
-    l = &r->lanes[r->n_lanes++];
-    *l = (struct lane){.hop = hop, .sessions_max = 1};
-    (void)snprintf(l->key, sizeof l->key, "%s", key);
-    return l;
-}
-
-static void lane_settle(struct lane *l, const struct session_report *report)
-{
-    l->active--;
-    switch (report->health) {
-    case HOP_GOOD:
-        l->failures = 0;
-        l->closed_until_s = 0;
-        return;
-    case HOP_BAD:
-        l->failures++;
-        l->closed_until_s = clock_now_s() + report->wait_s;
-        return;
-    case HOP_UNTRIED:
-        l->closed_until_s = clock_now_s() + report->wait_s;
-        return;
-    }
-}
 
 /* ---- groups ---- */
 
@@ -135,14 +73,14 @@ static void group_refuse(struct runner *r, const struct group *g)
 /* Under the lock. */
 static bool group_take(struct runner *r, struct group *g)
 {
-    const char *busy[SESSIONS_MAX + STRAYS_MAX];
+    const char *busy[SESSIONS_MAX + LANE_STRAYS_MAX];
     int64_t now_s = clock_now_s();
     size_t n_busy = 0;
     enum err e;
 
-    for (size_t i = 0; i < r->n_lanes; i++)
-        if (lane_closed(&r->lanes[i], now_s))
-            busy[n_busy++] = r->lanes[i].key;
+    for (size_t i = 0; i < r->table.n_lanes; i++)
+        if (lane_closed(&r->table.lanes[i], now_s))
+            busy[n_busy++] = r->table.lanes[i].key;
     r->due_in_s = 1;
     e = queue_take(r->queue, now_s, busy, n_busy, r->messages_per_session, g->items, &g->n,
                    &r->due_in_s);
@@ -153,9 +91,7 @@ static bool group_take(struct runner *r, struct group *g)
     if (e || g->n == 0)
         return false;
     (void)failpoint("deliver.taken");
-    g->lane = lane_find(r, g->items[0].hop);
-    if (!g->lane)
-        g->lane = lane_stray(r, g->items[0].hop);
+    g->lane = lane_for(&r->table, g->items[0].hop);
     if (!g->lane) {
         group_refuse(r, g);
         return false;
@@ -180,7 +116,7 @@ static void group_deliver(struct runner *r, const struct group *g)
     (void)pthread_mutex_unlock(&r->lock);
     session_run(&context, g->lane->hop, g->items, g->n, &report);
     (void)pthread_mutex_lock(&r->lock);
-    lane_settle(g->lane, &report);
+    lane_settle(g->lane, &report, clock_now_s());
     r->active--;
 }
 
@@ -238,7 +174,7 @@ static enum err due_visit(void *ctx, const struct queue_item *item)
     if (item->state == QUEUE_ACTIVE)
         search->found = true;
     if (item->state == QUEUE_READY && item->next_attempt_s <= search->now_s) {
-        l = lane_find(search->runner, item->hop);
+        l = lane_find(&search->runner->table, item->hop);
         search->found |= !l || l->closed_until_s <= search->now_s;
     }
     return search->found ? ERR_EXISTS : ERR_OK; /* one is enough */
@@ -260,32 +196,38 @@ bool runner_idle(struct runner *r)
 void runner_forget_backoff(struct runner *r)
 {
     (void)pthread_mutex_lock(&r->lock);
-    for (size_t i = 0; i < r->n_lanes; i++) {
-        r->lanes[i].failures = 0;
-        r->lanes[i].closed_until_s = 0;
-    }
+    lane_table_forget(&r->table);
     (void)pthread_cond_signal(&r->work);
     (void)pthread_mutex_unlock(&r->lock);
 }
 
-/* ---- start and stop ---- */
-
-static enum err hop_copy(const struct hop *from, struct hop *to)
+static struct runner_hop hop_view(const struct lane *l)
 {
-    if (!job_host_is_sane(from->host) || from->port == 0 ||
-        (from->ca_file && from->ca_file[0] != '/') ||
-        (from->domain[0] && !job_host_is_sane(from->domain)))
-        return err_note(ERR_CONFIG, "next hop", "domain, host, port or CA file is wrong");
-    *to = *from;
-    to->domain = strdup(from->domain);
-    to->host = strdup(from->host);
-    to->ca_file = from->ca_file ? strdup(from->ca_file) : NULL;
-    if (!to->sessions_max)
-        to->sessions_max = SESSIONS_DEFAULT;
-    if (!to->domain || !to->host || (from->ca_file && !to->ca_file))
-        return err_note(ERR_NOMEM, "next hop", "out of memory");
-    return ERR_OK;
+    struct runner_hop view = {.port = l->hop->port,
+                              .sessions = l->active,
+                              .sessions_max = l->sessions_max,
+                              .failures = l->failures,
+                              .closed_until_s = l->closed_until_s,
+                              .last_s = l->settled_s};
+
+    (void)snprintf(view.domain, sizeof view.domain, "%s", l->key);
+    (void)snprintf(view.host, sizeof view.host, "%s", l->hop->host);
+    (void)snprintf(view.last_result, sizeof view.last_result, "%s", l->last_result);
+    return view;
 }
+
+size_t runner_hops(struct runner *r, struct runner_hop *out, size_t max)
+{
+    size_t n = 0;
+
+    (void)pthread_mutex_lock(&r->lock);
+    for (; n < r->table.n_lanes && n < max; n++)
+        out[n] = hop_view(&r->table.lanes[n]);
+    (void)pthread_mutex_unlock(&r->lock);
+    return n;
+}
+
+/* ---- start and stop ---- */
 
 static unsigned or_default(unsigned value, unsigned by_default)
 {
@@ -294,10 +236,8 @@ static unsigned or_default(unsigned value, unsigned by_default)
 
 static enum err options_copy(struct runner *r, const struct runner_options *o)
 {
-    enum err e = ERR_OK;
+    enum err e;
 
-    if (o->n_hops == 0 || o->n_hops > SESSIONS_MAX)
-        return err_note(ERR_CONFIG, "next hop", "one at least, %d at most", SESSIONS_MAX);
     r->messages_per_session = or_default(o->messages_per_session, MESSAGES_DEFAULT);
     if (r->messages_per_session > JOB_MESSAGES_MAX)
         r->messages_per_session = JOB_MESSAGES_MAX;
@@ -307,37 +247,19 @@ static enum err options_copy(struct runner *r, const struct runner_options *o)
     if (r->retry_max_s > RETRY_MAX_MOST_S)
         r->retry_max_s = RETRY_MAX_MOST_S;
     r->socket_path = strdup(o->socket_path);
-    r->hops = calloc(o->n_hops, sizeof *r->hops);
-    r->lanes = calloc(o->n_hops + STRAYS_MAX, sizeof *r->lanes);
-    if (!r->socket_path || !r->hops || !r->lanes)
+    if (!r->socket_path)
         return err_note(ERR_NOMEM, "runner_start", "out of memory");
-    for (size_t i = 0; !e && i < o->n_hops; i++) {
-        struct lane *l = &r->lanes[i];
-
-        r->n_hops = r->n_lanes = i + 1;
-        e = hop_copy(&o->hops[i], &r->hops[i]);
-        *l = (struct lane){.hop = &r->hops[i], .sessions_max = r->hops[i].sessions_max};
-        r->n_threads += l->sessions_max;
-        if (!e)
-            (void)snprintf(l->key, sizeof l->key, "%s", r->hops[i].domain);
-    }
-    if (!e && r->n_threads > SESSIONS_MAX)
-        e = err_note(ERR_CONFIG, "next hop", "over %d sessions in all", SESSIONS_MAX);
+    e = lane_table_init(&r->table, o->hops, o->n_hops, SESSIONS_MAX);
+    r->n_threads = r->table.n_sessions;
     return e;
 }
 
 static void runner_free(struct runner *r)
 {
-    for (size_t i = 0; i < r->n_hops; i++) {
-        free((void *)(uintptr_t)r->hops[i].domain);
-        free((void *)(uintptr_t)r->hops[i].host);
-        free((void *)(uintptr_t)r->hops[i].ca_file);
-    }
     (void)pthread_cond_destroy(&r->work);
     (void)pthread_mutex_destroy(&r->lock);
     free(r->threads);
-    free(r->lanes);
-    free(r->hops);
+    lane_table_clear(&r->table);
     free(r->socket_path);
     free(r);
 }

@@ -6,8 +6,7 @@
 #ifndef SEALRELAY_DELIVER_RUNNER_H
 #define SEALRELAY_DELIVER_RUNNER_H
 
-#include "daemon/deliver/hop.h"
-#include "daemon/queue/queue.h"
+#include "daemon/deliver/outcome.h"
 
 struct runner_options {
     const char *socket_path; /* of sealdeliver */
@@ -30,6 +29,21 @@ enum err runner_start(const struct runner_options *options, struct queue *queue,
 bool runner_idle(struct runner *r);
 /* runner_forget_backoff - for `sealctl queue flush`. Takes effect within a second. */
 void runner_forget_backoff(struct runner *r);
+/* A next hop as the operator sees it. */
+struct runner_hop {
+    char domain[256]; /* of recipients; "" is the default next hop */
+    char host[JOB_HOST_MAX + 1];
+    uint16_t port;
+    unsigned sessions; /* that run now */
+    unsigned sessions_max;
+    unsigned failures;      /* sessions in a row without a word about any message */
+    int64_t closed_until_s; /* backing off; in the past, or 0: not */
+    int64_t last_s;         /* when its last session ended; 0: none has since the start */
+    char last_result[OUTCOME_TEXT_MAX + 1]; /* as in queue_item; no addresses */
+};
+/* runner_hops - the table's next hops in its order, then keys of the queue that it does not know.
+ * Answers how many of at most max were written. */
+size_t runner_hops(struct runner *r, struct runner_hop *out, size_t max);
 /* runner_stop - no new sessions; waits for those that run (at most session_deadline_s); frees r.
  * Accepts NULL. */
 void runner_stop(struct runner *r);

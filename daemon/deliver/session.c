@@ -297,7 +297,7 @@ void session_run(const struct session_context *context, const struct hop *hop,
     struct session s = {.context = context, .fd = -1};
     bool ready = true;
 
-    *report = (struct session_report){HOP_UNTRIED, context->retry_first_s};
+    *report = (struct session_report){.health = HOP_UNTRIED, .wait_s = context->retry_first_s};
     s.order = calloc(n, sizeof *s.order);
     buf_reserve(&s.chunk, JOB_CHUNK_MAX);
     /* Without memory the entries stay active until the next start: there is nothing to say it with.
@@ -311,7 +311,9 @@ void session_run(const struct session_context *context, const struct hop *hop,
             deliver(&s);
         else
             ledger_close(&s.ledger, UNREADABLE);
-        *report = (struct session_report){s.ledger.health, s.ledger.wait_s};
+        report->health = s.ledger.health;
+        report->wait_s = s.ledger.wait_s;
+        memcpy(report->last_result, s.ledger.last_result, sizeof report->last_result);
     }
     body_close(&s);
     fd_close(&s.fd);

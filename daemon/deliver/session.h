@@ -24,6 +24,7 @@ enum hop_health {
 struct session_report {
     enum hop_health health;
     unsigned wait_s; /* for HOP_BAD and HOP_UNTRIED: before the next session */
+    char last_result[OUTCOME_TEXT_MAX + 1]; /* of the message that was tried last */
 };
 
 /* session_run - deliver n entries of one next hop. Every entry is recorded exactly once with

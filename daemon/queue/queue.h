@@ -117,6 +117,8 @@ struct queue_result {
     enum queue_outcome outcome;
     int64_t next_attempt_s; /* for OUTCOME_RETRY; past the lifetime it becomes failed */
     const char *text;       /* sanitised and sealed by the queue; NULL: none */
+    const char *hop_id;     /* of OUTCOME_DONE: the queue id at the next hop, [A-Za-z0-9.-] up to 64
+                               characters; "" or NULL: not told */
 };
 /* queue_finish - record results in one transaction. DONE removes entry and body file. Results for
  * entries that are not ACTIVE (held meanwhile, gone) change nothing. A lifetime of over twice the

@@ -286,6 +286,8 @@ def the_operator_orders_what_waits(r):
         return r.sealctl('queue', 'show', entry)['state']
     r.wait_until(lambda: 'active' not in (state(first), state(second)), 'nothing is tried')
     assert r.sealctl('queue', 'hold', first)['changed'] == 1 and state(first) == 'held'
+    assert 'held: release it first' in sealctl_fails(r, 1, 'queue', 'retry', first)
+    assert 'nothing to hold' in sealctl_fails(r, 1, 'queue', 'hold', first)
     assert state(second) != 'held'
     r.wait_until(lambda: state(second) == 'ready', 'second waits')
     r.sealctl('queue', 'drop', second, '--yes')
@@ -296,6 +298,15 @@ def the_operator_orders_what_waits(r):
     assert r.sealctl('queue', 'flush')['changed'] == 0
     r.sealctl('queue', 'release', first)
     assert len(r.inbox.wait()) == 1
+    sealctl_fails(r, 1, 'queue', 'release', first)
+
+
+@case
+def status_tells_of_each_next_hop_how_it_fares(r):
+    hop = r.sealctl('status')['relay']['next_hops'][0]
+    assert hop['domain'] == 'default' and hop['failures'] == 0 and not hop['backing_off_until'], hop
+    assert hop['last_result'].startswith('250 2.0.0 Ok: queued as '), hop
+    assert hop['last_session'] > time.time() - 600 and '@' not in str(hop), hop
 
 
 @case
