@@ -7,8 +7,8 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/failpoint.h"
 #include "daemon/flow/correspond.h"
-#include "daemon/flow/return_path.h"
 #include "daemon/message/rewrite.h"
+#include "daemon/policy/return_path.h"
 #include "daemon/smime/seal.h"
 #include "hsm/provider/provider.h"
 

@@ -62,7 +62,10 @@ static struct reply on_rcpt(void *ctx, struct receive_transaction *t, const char
     enum err e;
 
     err_note_clear();
-    e = atomic_load(f->draining) ? ERR_BUSY : policy_recipient(&f->policy, address, &route);
+    e = atomic_load(f->draining) ? ERR_BUSY
+                                 : policy_recipient(&f->policy, address, clock_now_s(), &route);
+    if (!e && route.kind == POLICY_RETURN_PATH)
+        e = ERR_REFUSED;
     if (!e && t->protocol == RECEIVE_SMTP && r && r->n &&
         strcmp(r->items[0].alias.user, route.alias.user) != 0)
         e = ERR_OTHER_PROFILE;

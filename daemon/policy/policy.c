@@ -2,6 +2,7 @@
 /* policy.c - who is a recipient here. */
 #include "daemon/policy/policy.h"
 #include "daemon/message/address.h"
+#include "daemon/policy/return_path.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -72,7 +73,35 @@ enum err policy_profile(const struct policy *p, const struct store_alias *alias,
     return e;
 }
 
-enum err policy_recipient(const struct policy *p, const char *address, struct policy_route *out)
+/* One that is not ours, or too old, gets the answer of an alias that nobody has. */
+static enum err return_path_route(const struct policy *p, struct policy_route *route, int64_t now_s)
+{
+    uint8_t key[RETURN_PATH_KEY_LEN];
+    enum err e = store_derived_key(p->store, "return-path", key);
+
+    if (e)
+        return e;
+    route->kind = POLICY_RETURN_PATH;
+    e = return_path_read(key, route->address, now_s, route->returned);
+    return e == ERR_FORMAT || e == ERR_EXPIRED ? ERR_NO_ALIAS : e;
+}
+
+/* The two kinds of address that the relay makes itself: ERR_NOT_FOUND when it is none of them. */
+static enum err own_route(const struct policy *p, struct policy_route *route, int64_t now_s)
+{
+    enum err e = ERR_NOT_FOUND;
+
+    if (!is_one_of(address_domain(route->address), p->domains, p->n_domains))
+        return e;
+    if (address_is_reverse(route->address))
+        e = ERR_REFUSED;
+    else if (is_return_path(route->address))
+        e = return_path_route(p, route, now_s);
+    return e;
+}
+
+enum err policy_recipient(const struct policy *p, const char *address, int64_t now_s,
+                          struct policy_route *out)
 {
     struct policy_route route = {0};
     struct hsm_profile profile = {0};
@@ -84,9 +113,12 @@ enum err policy_recipient(const struct policy *p, const char *address, struct po
                  strchr(address, '@') ? "" : p->domains[0]) > HSM_ADDRESS_MAX)
         return ERR_NO_ALIAS;
     address_fold(route.address);
-    if (is_one_of(address_domain(route.address), p->domains, p->n_domains) &&
-        (address_is_reverse(route.address) || is_return_path(route.address)))
-        return ERR_REFUSED;
+    e = own_route(p, &route, now_s);
+    if (e != ERR_NOT_FOUND) {
+        if (!e)
+            *out = route;
+        return e;
+    }
     e = store_alias_find(p->store, route.address, &route.alias);
     if (e == ERR_NO_ALIAS && is_role_address(route.address) &&
         is_one_of(address_domain(route.address), p->domains, p->n_domains))

@@ -16,19 +16,26 @@ struct policy {
     size_t n_domains;
 };
 
+/* alias: mail for a user. return path: of a message of ours; takes reports about it. */
+enum policy_kind { POLICY_ALIAS, POLICY_RETURN_PATH };
+
 /* A recipient that may be written to. */
 struct policy_route {
+    enum policy_kind kind;
     address_text address;     /* as asked for, lower case */
     struct store_alias alias; /* the alias itself, or the catch-all that covers it */
+    id_text returned;         /* of a return path: the id of the message that left with it */
 };
 
 /* policy_recipient - may mail for this address be taken?
  *   address  of RCPT, any case
- * Errors: ERR_NO_ALIAS (unknown, or not of our domains), ERR_NOT_ACTIVE (no active profile, or the
- * profile covers neither domain nor mailbox; postmaster and abuse while nobody has them, which no
- * catch-all does),
- * ERR_REFUSED (reverse alias or return path), and whatever store and key service say. */
-enum err policy_recipient(const struct policy *p, const char *address, struct policy_route *out);
+ * A return path is good whatever became of its profile: reports about it still count.
+ * Errors: ERR_NO_ALIAS (unknown, not of our domains, a return path forged or expired),
+ * ERR_NOT_ACTIVE (no active profile, or the profile covers neither domain nor mailbox; postmaster
+ * and abuse while nobody has them, which no catch-all does), ERR_REFUSED (reverse alias), and
+ * whatever store and key service say. */
+enum err policy_recipient(const struct policy *p, const char *address, int64_t now_s,
+                          struct policy_route *out);
 
 /* policy_domain - the relay domain of a profile that an address lies in or below, the longest;
  * NULL: none. Reverse aliases and return paths of a sub-domain's alias are made in it: the name

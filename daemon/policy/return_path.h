@@ -3,8 +3,8 @@
  *
  * b-<base32 of message id, day of expiry, HMAC>@relay-domain. Forged or expired ones do not parse,
  * so nobody can suspend a profile with made-up bounces. */
-#ifndef SEALRELAY_FLOW_RETURN_PATH_H
-#define SEALRELAY_FLOW_RETURN_PATH_H
+#ifndef SEALRELAY_POLICY_RETURN_PATH_H
+#define SEALRELAY_POLICY_RETURN_PATH_H
 
 #include "daemon/base/id.h"
 #include "hsm/hsm.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* return_path.c - envelope senders that only we can make. */
-#include "daemon/flow/return_path.h"
+#include "daemon/policy/return_path.h"
 #include "daemon/base/codec.h"
 
 #include <openssl/crypto.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* return_path_test.c - return paths name their message, and only we can make them. */
-#include "daemon/flow/return_path.h"
+#include "daemon/policy/return_path.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
