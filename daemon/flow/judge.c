@@ -6,8 +6,6 @@
 #include "daemon/base/log.h"
 #include "daemon/message/rewrite.h"
 
-#include <string.h>
-
 static void verdict_log(const char *id, const struct sender_verdict *v, int64_t ms)
 {
     bool lost = v->gap != VERDICT_CHECKED && v->gap != VERDICT_NOT_ASKED;
@@ -25,9 +23,9 @@ enum err judge_message(struct forward *f, const struct receive_transaction *t, s
     CLEANUP(message_clear) struct message message = {0};
     CLEANUP(rewrite_parties_clear) struct rewrite_parties parties = {0};
     struct verdict_request request = {.id = t->id,
-                                      .address = strcmp(t->peer, "unix") == 0 ? "" : t->peer,
-                                      .name = "",
-                                      .helo = t->helo,
+                                      .address = t->client.address,
+                                      .name = t->client.name,
+                                      .helo = t->client.helo,
                                       .mail_from = t->mail_from,
                                       .rcpts = t->rcpts,
                                       .n_rcpts = t->n_rcpts,
