@@ -14,8 +14,8 @@ import mail
 SAMPLE = 50  # messages that NSS and gpgsm open too
 
 
-def messages(paths):
-    """(name, bytes) of every file in folders and .tar.gz archives."""
+def messages(paths, every):
+    """(name, bytes) of every file in folders, and of every Nth in .tar.gz archives."""
     for path in paths:
         if os.path.isdir(path):
             for folder, _, names in sorted(os.walk(path)):
@@ -24,9 +24,9 @@ def messages(paths):
                         yield os.path.relpath(os.path.join(folder, name), path), file.read()
         elif path.endswith('.tar.gz'):
             with tarfile.open(path) as archive:
-                for member in archive:
-                    if member.isfile():
-                        yield member.name, archive.extractfile(member).read()
+                members = [member for member in archive if member.isfile()]
+                for member in members[::every]:
+                    yield member.name, archive.extractfile(member).read()
         else:
             with open(path, 'rb') as file:
                 yield os.path.basename(path), file.read()
@@ -37,7 +37,7 @@ def judge_file(user, original, path):
         judge.judge(user, original, file.read())
 
 
-def main(relay_file, paths):
+def main(relay_file, every, paths):
     with open(relay_file, encoding='utf-8') as file:
         relay = json.load(file)
     inbox = mail.Maildir(relay['maildir'])
@@ -46,7 +46,7 @@ def main(relay_file, paths):
     with tempfile.TemporaryDirectory() as folder, \
             concurrent.futures.ThreadPoolExecutor(2) as pool:
         user = judge.User(relay, folder)
-        for name, raw in messages(paths):
+        for name, raw in messages(paths, every):
             original = mail.to_crlf(raw)
             try:
                 mail.send_retrying(relay['smtp_port'], 'sender@client.example.net',
@@ -105,4 +105,4 @@ def other_judges(user, relay, arrived):
 
 
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1], sys.argv[2:]))
+    sys.exit(main(sys.argv[1], int(sys.argv[2]), sys.argv[3:]))
