@@ -126,9 +126,8 @@ static enum err probe_tls(struct probe *p, const struct relay_hop *hop, SSL_CTX 
     if ((hop->ca_file ? SSL_CTX_load_verify_file(ctx, hop->ca_file)
                       : SSL_CTX_set_default_verify_paths(ctx)) != 1)
         return err_note_openssl(ERR_CONFIG, hop->ca_file ? hop->ca_file : "system CA files");
-    /* What the delivery worker can use: libesmtp hangs with TLS 1.3 session tickets. */
+    /* What the delivery worker takes. */
     (void)SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
-    (void)SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
     p->ssl = SSL_new(ctx);
     if (!p->ssl || SSL_set_fd(p->ssl, p->fd) != 1)
@@ -139,10 +138,12 @@ static enum err probe_tls(struct probe *p, const struct relay_hop *hop, SSL_CTX 
         return err_note_openssl(ERR_CONFIG, hop->host);
     if (!literal)
         (void)SSL_set_tlsext_host_name(p->ssl, hop->host);
-    if (SSL_connect(p->ssl) != 1)
-        return err_note(ERR_CONFIG, hop->host, "TLS 1.2 with its certificate fails: %s",
+    if (SSL_connect(p->ssl) == 1)
+        return ERR_OK;
+    if (SSL_get_verify_result(p->ssl) != X509_V_OK)
+        return err_note(ERR_CONFIG, hop->host, "its certificate cannot be accepted: %s",
                         X509_verify_cert_error_string(SSL_get_verify_result(p->ssl)));
-    return ERR_OK;
+    return err_note_openssl(ERR_CONFIG, "TLS handshake (1.2 or 1.3 is wanted)");
 }
 
 static enum err probe_dialogue(struct probe *p, const struct relay_config *c,
@@ -174,8 +175,9 @@ static enum err probe_limits(const struct probe *p, const struct relay_config *c
     uint64_t size = line && line[4] == ' ' ? strtoull(line + 5, NULL, 10) : 0;
     uint64_t need = relay_sealed_size(c->message_size);
 
-    printf("next hop %s (%s:%u): size limit %" PRIu64 ", tls %s%s\n",
+    printf("next hop %s (%s:%u): size limit %" PRIu64 ", tls %s%s%s%s\n",
            hop->domain[0] ? hop->domain : "default", hop->host, hop->port, size, hop->tls,
+           p->ssl ? ", " : "", p->ssl ? SSL_get_version(p->ssl) : "",
            extension(p->reply, "CHUNKING") ? ", offers CHUNKING (better discarded there)" : "");
     if (size && size < need)
         return err_note(ERR_CONFIG, hop->host,

@@ -84,7 +84,7 @@ static void verify_peer(struct run *r, const SSL *ssl, int *accept)
 {
     bool ok = tls_name_ok(ssl, r->session->job->host);
 
-    if (!r->wire.in_tls)
+    if (!r->wire.in_tls || !line_is_polled())
         abort(); /* as in connected() */
     r->session->bodies->tls_verified = ok;
     if (accept)

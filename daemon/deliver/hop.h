@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* HOP_TLS_REQUIRED: STARTTLS, a certificate that verifies for the host's name, TLS 1.2; never in
- * clear, whatever the next hop offers. */
+/* HOP_TLS_REQUIRED: STARTTLS, a certificate that verifies for the host's name, TLS 1.2 or 1.3;
+ * never in clear, whatever the next hop offers. */
 enum hop_tls { HOP_TLS_NONE, HOP_TLS_REQUIRED };
 
 struct hop {

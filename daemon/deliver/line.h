@@ -2,10 +2,10 @@
 /* line.h - the one TCP connection of a worker, between libesmtp and the kernel.
  *
  * libesmtp has no hook below its buffers, so the program defines the calls through which it reaches
- * the network (getaddrinfo, connect, read, write, SSL_connect, SSL_read, SSL_write) over libc's and
- * libssl's, the way the dynamic linker resolves them: the executable first. A worker is one thread
- * with one session, therefore the state is one static object. On every other descriptor the calls
- * are libc's, unchanged.
+ * the network (getaddrinfo, connect, poll, read, write, SSL_connect, SSL_read, SSL_write) over
+ * libc's and libssl's, the way the dynamic linker resolves them: the executable first. A worker is
+ * one thread with one session, therefore the state is one static object. On every other descriptor
+ * the calls are libc's, unchanged.
  *
  * A guard that finds a fault shuts the socket down: whatever libesmtp then believes, not one more
  * byte leaves, the final dot included. */
@@ -26,6 +26,9 @@ void line_disarm(void);
 /* line_is_connected - was the connection made through here? Where it was not, the dynamic linker
  * did not give this program's definitions to libesmtp, and nothing may be sent. */
 bool line_is_connected(void);
+/* line_is_polled - did libesmtp wait for the connection through here? Where it did not, TLS 1.3
+ * must not be used. */
+bool line_is_polled(void);
 /* line_cut - a guard found a fault: no byte more in either direction. */
 void line_cut(enum job_fault fault);
 

@@ -7,7 +7,7 @@
 
 #include <openssl/types.h>
 
-/* tls_client_new - TLS 1.2 exactly, verification on, the CAs of ca_file ("" for the system's).
+/* tls_client_new - TLS 1.2 or 1.3, verification on, the CAs of ca_file ("" for the system's).
  * Given: SSL_CTX_free. Errors: ERR_CONFIG (no usable CA file), ERR_NOMEM. */
 enum err tls_client_new(const char *ca_file, SSL_CTX **out);
 /* tls_name_ok - did the peer show a verified certificate that names host, as DNS name or, for an

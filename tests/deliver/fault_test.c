@@ -290,7 +290,8 @@ static void a_stall_never_leaves_a_hole(void **state)
     static const struct expectation table[] = {
         {"DATA", "stall", 2, "rr", BIG, 0, CLEAR},
         {"BDAT", "bdat-stall", 2, "rr", BIG, 0, CLEAR},
-        {"TLS", "tls-stall", 2, "rr", BIG, 0, LATE("good", "localhost")},
+        {"TLS 1.2", "tls12-stall", 2, "rr", BIG, 0, LATE("good", "localhost")},
+        {"TLS 1.3", "tls13-stall", 2, "rr", BIG, 0, LATE("good", "localhost")},
     };
 
     (void)state;
@@ -313,7 +314,11 @@ static void tls_is_verified_by_name_or_nothing_leaves(void **state)
         {"refused", "starttls-refused", 1, "r", SMALL, 0, TLS("good", "localhost")},
         {"closed", "starttls-drop", 1, "r", SMALL, 0, TLS("good", "localhost")},
         {"silent", "starttls-hang", 1, "r", SMALL, 0, TLS("good", "localhost")},
-        {"TLS 1.3 only", "tls13", 1, "r", SMALL, 0, TLS("good", "localhost")},
+        {"TLS 1.3 only", "tls13", 3, "ddd", SMALL, 3, TLS("good", "localhost")},
+        {"TLS 1.3 only, a big message", "tls13", 1, "d", BIG, 1, TLS("good", "localhost")},
+        {"TLS 1.3 only, wrong name", "tls13", 1, "r", SMALL, 0, TLS("wrong", "localhost")},
+        {"TLS 1.2 only", "tls12", 3, "ddd", SMALL, 3, TLS("good", "localhost")},
+        {"TLS 1.1 only", "tls11", 1, "r", SMALL, 0, TLS("good", "localhost")},
     };
 
     (void)state;

@@ -19,6 +19,8 @@ import time
 DROP, RESET, EARLY_TLS = "drop", "reset", "early-tls"
 LONG = b"250-" + b"x" * 3000 + b"\r\n250 ok\r\n"
 
+TLS_EHLO = [[b"250-hop\r\n250 STARTTLS\r\n"], [b"250 hop\r\n"]]
+
 # key -> list of actions; the n-th transaction takes the n-th list, the last one stays.
 # An action is bytes to send, a number of seconds to sleep, DROP or RESET.
 SCENARIOS = {
@@ -119,8 +121,12 @@ SCENARIOS = {
     },
     "starttls-drop": {"ehlo": [[b"250-hop\r\n250 STARTTLS\r\n"]], "starttls": [[DROP]]},
     "starttls-hang": {"ehlo": [[b"250-hop\r\n250 STARTTLS\r\n"]], "starttls": [[b"220 go\r\n", 60]]},
-    "tls13": {"ehlo": [[b"250-hop\r\n250 STARTTLS\r\n"], [b"250 hop\r\n"]], "min": ssl.TLSVersion.TLSv1_3},
-    "tls-stall": {"ehlo": [[b"250-hop\r\n250 STARTTLS\r\n"], [b"250 hop\r\n"]], "stall": 4},
+    "tls12": {"ehlo": TLS_EHLO, "max": ssl.TLSVersion.TLSv1_2},
+    "tls13": {"ehlo": TLS_EHLO, "min": ssl.TLSVersion.TLSv1_3},
+    "tls13-many-tickets": {"ehlo": TLS_EHLO, "min": ssl.TLSVersion.TLSv1_3, "tickets": 20},
+    "tls11": {"ehlo": TLS_EHLO, "min": ssl.TLSVersion.TLSv1_1, "max": ssl.TLSVersion.TLSv1_1},
+    "tls12-stall": {"ehlo": TLS_EHLO, "max": ssl.TLSVersion.TLSv1_2, "stall": 4},
+    "tls13-stall": {"ehlo": TLS_EHLO, "min": ssl.TLSVersion.TLSv1_3, "stall": 4},
     # out13
     "size-1000": {"ehlo": [[b"250-hop\r\n250 SIZE 1000\r\n"]], "size": 1000},
     "bare": {"ehlo": [[b"250 hop\r\n"]]},
@@ -226,6 +232,8 @@ class Session:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.server.cert, self.server.key)
         context.minimum_version = self.script.get("min", ssl.TLSVersion.TLSv1_2)
+        context.maximum_version = self.script.get("max", ssl.TLSVersion.MAXIMUM_SUPPORTED)
+        context.num_tickets = self.script.get("tickets", 2)
         # What was read in clear behind STARTTLS is dropped, as RFC 3207 asks.
         self.buffer = b""
         self.sock = context.wrap_socket(self.sock, server_side=True)

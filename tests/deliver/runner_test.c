@@ -166,36 +166,6 @@ static void keys_that_left_the_table_go_to_the_default(void **state)
     memory_queue_free(q);
 }
 
-static void twenty_tls_sessions_and_none_hangs(void **state)
-{
-    const struct runner_options options = {.messages_per_session = 1};
-    char ca[256];
-    struct hop hop = {.domain = "",
-                      .host = "localhost",
-                      .tls = HOP_TLS_REQUIRED,
-                      .ca_file = ca,
-                      .sessions_max = 4};
-    struct queue *q = memory_queue_new(false);
-    struct hop_process server;
-    struct runner *r;
-    int64_t begun;
-
-    (void)state;
-    (void)snprintf(ca, sizeof ca, "%s", fixture_path("ca.pem"));
-    hop_start("starttls", fixture_path("good.pem"), fixture_path("good.key"), &server);
-    hop.port = server.port;
-    lanes_add(q, "", 20);
-    begun = clock_mono_ms();
-    r = lanes_runner(q, &hop, 1, &options);
-    assert_true(memory_queue_wait(q, 20000));
-    assert_in_range(clock_mono_ms() - begun, 0, 15000);
-    runner_stop(r);
-    assert_int_equal(lanes_count(q, "", OUTCOME_DONE), 20);
-    assert_int_equal(report_count(&server, "session"), 20);
-    process_end(server.pid);
-    memory_queue_free(q);
-}
-
 static void a_table_that_cannot_work_is_refused(void **state)
 {
     static const struct hop bad[] = {
@@ -227,7 +197,6 @@ int main(void)
         cmocka_unit_test(a_lane_that_waits_is_opened_by_a_flush),
         cmocka_unit_test(one_refused_message_closes_no_lane),
         cmocka_unit_test(keys_that_left_the_table_go_to_the_default),
-        cmocka_unit_test(twenty_tls_sessions_and_none_hangs),
         cmocka_unit_test(a_table_that_cannot_work_is_refused),
     };
 
