@@ -59,19 +59,43 @@ static enum err tcp_listen(const char *text, int *fd_out)
     return e;
 }
 
-static enum err listen_configured(const struct ini_list *addresses, enum receive_protocol protocol,
-                                  struct receive *server)
+/* What is spoken on a socket. */
+enum service { SERVICE_SMTP, SERVICE_LMTP, SERVICE_SOCKETMAP };
+
+static const char *const service_names[] = {
+    [SERVICE_SMTP] = "smtp", [SERVICE_LMTP] = "lmtp", [SERVICE_SOCKETMAP] = "socketmap"};
+
+#define N_SERVICES (sizeof service_names / sizeof *service_names)
+
+static enum err listen_on(struct receive *server, int fd, enum service service)
+{
+    switch (service) {
+    case SERVICE_SMTP:
+        return receive_listen(server, fd, RECEIVE_SMTP);
+    case SERVICE_LMTP:
+        return receive_listen(server, fd, RECEIVE_LMTP);
+    case SERVICE_SOCKETMAP:
+        return receive_listen_socketmap(server, fd);
+    }
+    return ERR_BUG;
+}
+
+/* unix_path: NULL when there is none */
+static enum err listen_configured(struct receive *server, const struct ini_list *addresses,
+                                  const char *unix_path, enum service service)
 {
     enum err e = ERR_OK;
+    int fd = -1;
 
     for (size_t i = 0; !e && i < addresses->n; i++) {
-        int fd = -1;
-
         e = tcp_listen(addresses->items[i], &fd);
         if (!e)
-            e = receive_listen(server, fd, protocol);
+            e = listen_on(server, fd, service);
     }
-    return e;
+    if (e || !unix_path)
+        return e;
+    e = unix_listen(unix_path, SOCK_STREAM, 0660, &fd);
+    return e ? e : listen_on(server, fd, service);
 }
 
 static void names_free(char **names)
@@ -81,20 +105,22 @@ static void names_free(char **names)
     free(names);
 }
 
+static enum err listen_named(struct receive *server, int fd, const char *name)
+{
+    for (size_t i = 0; i < N_SERVICES; i++)
+        if (strcmp(name, service_names[i]) == 0)
+            return listen_on(server, fd, (enum service)i);
+    return err_note(ERR_CONFIG, name, "FileDescriptorName: want smtp, lmtp or socketmap");
+}
+
 static enum err listen_inherited(struct receive *server, int *count_out)
 {
     char **names = NULL;
     enum err e = ERR_OK;
 
     *count_out = sd_listen_fds_with_names(1, &names);
-    for (int i = 0; !e && i < *count_out; i++) {
-        if (strcmp(names[i], "smtp") == 0)
-            e = receive_listen(server, SD_LISTEN_FDS_START + i, RECEIVE_SMTP);
-        else if (strcmp(names[i], "lmtp") == 0)
-            e = receive_listen(server, SD_LISTEN_FDS_START + i, RECEIVE_LMTP);
-        else
-            e = err_note(ERR_CONFIG, names[i], "FileDescriptorName: want smtp or lmtp");
-    }
+    for (int i = 0; !e && i < *count_out; i++)
+        e = listen_named(server, SD_LISTEN_FDS_START + i, names[i]);
     names_free(names);
     return e;
 }
@@ -102,18 +128,17 @@ static enum err listen_inherited(struct receive *server, int *count_out)
 enum err listen_all(const struct relay_config *config, struct receive *server)
 {
     int inherited = 0;
-    int fd = -1;
     enum err e = listen_inherited(server, &inherited);
 
     if (e || inherited > 0)
         return e;
     if (config->smtp.n + config->lmtp.n == 0 && !config->lmtp_socket)
         return err_note(ERR_CONFIG, "[listen]", "names no socket; set smtp, lmtp or lmtp_socket");
-    e = listen_configured(&config->smtp, RECEIVE_SMTP, server);
+    e = listen_configured(server, &config->smtp, NULL, SERVICE_SMTP);
     if (!e)
-        e = listen_configured(&config->lmtp, RECEIVE_LMTP, server);
-    if (e || !config->lmtp_socket)
-        return e;
-    e = unix_listen(config->lmtp_socket, SOCK_STREAM, 0660, &fd);
-    return e ? e : receive_listen(server, fd, RECEIVE_LMTP);
+        e = listen_configured(server, &config->lmtp, config->lmtp_socket, SERVICE_LMTP);
+    if (!e)
+        e = listen_configured(server, &config->socketmap, config->socketmap_socket,
+                              SERVICE_SOCKETMAP);
+    return e;
 }

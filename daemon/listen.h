@@ -7,9 +7,8 @@
 #include "daemon/receive/receive.h"
 
 /* listen_all - hand every listening socket to the receive servers. Sockets from systemd are told
- * apart by FileDescriptorName (smtp, lmtp); where there are any, [listen] smtp, lmtp and
- * lmtp_socket are not opened. Errors: ERR_CONFIG (address, nothing to listen on, name), ERR_IO (in
- * use). */
+ * apart by FileDescriptorName (smtp, lmtp, socketmap); where there are any, those of [listen] are
+ * not opened. Errors: ERR_CONFIG (address, nothing to listen on, name), ERR_IO (in use). */
 enum err listen_all(const struct relay_config *config, struct receive *server);
 
 #endif

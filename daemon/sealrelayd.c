@@ -135,6 +135,7 @@ static enum err open_server(struct relay *r)
         .tls_key = c->tls_key,
         .connections_max = c->connections,
         .connections_per_peer = c->connections_per_peer,
+        .lookups_max = c->socketmap_connections,
         .recipients_max = c->recipients,
         .message_max_bytes = c->message_size,
         .memory_max_bytes = c->memory,

@@ -134,6 +134,7 @@ instance_config()
     module=$(find /usr/lib -name libsofthsm2.so | head -n 1)
     SMTP_PORT=$(free_port)
     LMTP_PORT=$(free_port)
+    SOCKETMAP_PORT=$(free_port)
     [ "${RAISED:-no}" = yes ] &&
         limits=$'sender_keys_per_hour = 1000000\nsender_keys_per_day = 1000000\nsignatures_per_hour = 10000000\ndecryptions_per_hour = 10000000'
     cat >"$DIR/etc/sealhsmd.conf" <<EOF
@@ -173,6 +174,8 @@ control_socket = $DIR/run/control.sock
 smtp = 127.0.0.1:$SMTP_PORT
 lmtp = 127.0.0.1:$LMTP_PORT
 lmtp_socket = $DIR/run/lmtp.sock
+socketmap = 127.0.0.1:$SOCKETMAP_PORT
+socketmap_socket = $DIR/run/recipients.sock
 xforward = 127.0.0.1 unix
 tls_certificate = $DIR/etc/relay.pem
 tls_key = $DIR/etc/relay.key

@@ -31,6 +31,8 @@ struct relay_config {
     struct ini_list smtp; /* host:port or [v6]:port */
     struct ini_list lmtp;
     char *lmtp_socket;
+    struct ini_list socketmap;
+    char *socketmap_socket;
     struct ini_list peers;
     struct ini_list xforward;
     char *tls_certificate;
@@ -38,6 +40,7 @@ struct relay_config {
     /* [limits] */
     unsigned connections;
     unsigned connections_per_peer;
+    unsigned socketmap_connections;
     unsigned recipients;
     uint64_t message_size;
     uint64_t memory;

@@ -54,6 +54,29 @@ static enum err routes_add(struct receive_transaction *t, const struct policy_ro
     return ERR_OK;
 }
 
+static enum err find_route(struct forward *f, const char *address, struct policy_route *out)
+{
+    enum err e = atomic_load(f->draining)
+                     ? ERR_BUSY
+                     : policy_recipient(&f->policy, address, clock_now_s(), out);
+
+    return !e && out->kind == POLICY_RETURN_PATH ? ERR_REFUSED : e;
+}
+
+/* A front asks before it takes a message from a stranger. */
+static enum err on_lookup(void *ctx, const char *address)
+{
+    struct policy_route route;
+    enum err e;
+
+    err_note_clear();
+    e = find_route(ctx, address, &route);
+    if (e)
+        log_event(err_class(e) == CLASS_PERM ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, "receive.lookup",
+                  "-", e, -1, "no recipient");
+    return e;
+}
+
 static struct reply on_rcpt(void *ctx, struct receive_transaction *t, const char *address)
 {
     struct forward *f = ctx;
@@ -62,10 +85,7 @@ static struct reply on_rcpt(void *ctx, struct receive_transaction *t, const char
     enum err e;
 
     err_note_clear();
-    e = atomic_load(f->draining) ? ERR_BUSY
-                                 : policy_recipient(&f->policy, address, clock_now_s(), &route);
-    if (!e && route.kind == POLICY_RETURN_PATH)
-        e = ERR_REFUSED;
+    e = find_route(f, address, &route);
     if (!e && t->protocol == RECEIVE_SMTP && r && r->n &&
         strcmp(r->items[0].alias.user, route.alias.user) != 0)
         e = ERR_OTHER_PROFILE;
@@ -239,6 +259,10 @@ static void on_end(void *ctx, struct receive_transaction *t)
 
 struct receive_handler forward_handler(struct forward *f)
 {
-    return (struct receive_handler){
-        .ctx = f, .rcpt = on_rcpt, .message = on_message, .end = on_end, .refused = on_refused};
+    return (struct receive_handler){.ctx = f,
+                                    .rcpt = on_rcpt,
+                                    .lookup = on_lookup,
+                                    .message = on_message,
+                                    .end = on_end,
+                                    .refused = on_refused};
 }

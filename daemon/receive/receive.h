@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* receive.h - SMTP and LMTP servers in front of a handler that decides.
+/* receive.h - SMTP and LMTP servers, and a table of recipients, in front of a handler that decides.
  *
  * A thread a connection with hard caps; the protocol machine itself (session.h) is pure. STARTTLS,
  * PIPELINING, 8BITMIME, SIZE, SMTPUTF8, ENHANCEDSTATUSCODES, XFORWARD from trusted peers; no
@@ -55,6 +55,9 @@ struct receive_handler {
      * address: valid as RFC 5321 wants it, ASCII or (t->smtputf8) UTF-8, quoting kept, source
      * route stripped; or "postmaster" in any case without a domain. */
     struct reply (*rcpt)(void *ctx, struct receive_transaction *t, const char *address);
+    /* May mail for this address be taken? Asked by a front outside of any transaction; the answer
+     * is the one rcpt would get alone. address: as for rcpt, ASCII. NULL: no socketmap. */
+    enum err (*lookup)(void *ctx, const char *address);
     /* A whole message, dot-unstuffed, CRLF line ends, no bare CR, LF or NUL. data is the
      * handler's to read until it returns. Write one reply a recipient (LMTP), or replies[0] (SMTP);
      * one left alone is 451. Whatever is written is sent, also past the deadline; a 250 is sent as
@@ -78,6 +81,7 @@ struct receive_options {
     const char *tls_key;
     unsigned connections_max;      /* 0: 200 */
     unsigned connections_per_peer; /* 0: 50 */
+    unsigned lookups_max;          /* socketmap connections; 0: 200 */
     unsigned recipients_max;       /* 0: 100 */
     uint64_t message_max_bytes;    /* advertised SIZE; 0: 25 MiB */
     uint64_t memory_max_bytes;     /* message bytes of all sessions, >= one message; 0: 1 GiB */
@@ -96,6 +100,9 @@ enum err receive_new(const struct receive_options *options, const struct receive
 /* receive_listen - add a listening TCP or unix stream socket, taken (closed on error too). Before
  * receive_run(). Errors: ERR_CONFIG (not a listening socket, too many). */
 enum err receive_listen(struct receive *r, int fd, enum receive_protocol protocol);
+/* receive_listen_socketmap - the same for a socket on which fronts look recipients up
+ * (socketmap.h). Errors: also ERR_CONFIG when the handler has no lookup. */
+enum err receive_listen_socketmap(struct receive *r, int fd);
 /* receive_run - serve until receive_stop(); then a message on its way has stop_grace_s to arrive
  * and is answered, everything else gets 421 4.3.2. Returns when the last connection is closed.
  * Errors: ERR_IO. */
@@ -105,7 +112,7 @@ void receive_stop(struct receive *r);
 void receive_free(struct receive *r);
 
 struct receive_stats {
-    uint64_t connections;                          /* served, refused ones not counted */
+    uint64_t connections;                          /* of mail; refused ones not counted */
     uint64_t accepted, refused_perm, refused_temp; /* answers to messages; LMTP: a recipient each */
     uint64_t connections_now, memory_now_bytes;
 };

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* server.c - listeners, the thread of each connection, caps, and the stop.
+/* server.c - listeners, who is let in, and the stop.
  *
- * One thread accepts; every accepted client gets a slot and a thread of its own. Invariant: a slot
- * that is not free has a thread to join, so nothing outlives receive_run(). */
+ * One thread accepts; every accepted client gets a slot and a thread of its own (slots.h). Mail and
+ * look-ups have slots of their own, so that neither can keep the other out. */
 #include "daemon/base/clock.h"
 #include "daemon/base/fdio.h"
 #include "daemon/base/log.h"
 #include "daemon/receive/conn.h"
+#include "daemon/receive/lookup.h"
+#include "daemon/receive/slots.h"
 #include "daemon/receive/tls.h"
 
 #include <errno.h>
@@ -14,8 +16,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -27,6 +27,7 @@
 
 #define CONNECTIONS_MAX      200u
 #define CONNECTIONS_PER_PEER 50u
+#define LOOKUPS_MAX          200u
 #define RECIPIENTS_MAX       100u
 #define MESSAGE_MAX_BYTES    (25u * 1024 * 1024)
 #define MEMORY_MAX_BYTES     (1024u * 1024 * 1024)
@@ -35,20 +36,10 @@
 #define WORK_TIMEOUT_S       20u
 #define STOP_GRACE_S         10u
 
-enum slot_state { SLOT_FREE, SLOT_RUNNING, SLOT_DONE };
-
-struct slot {
-    _Atomic int state; /* enum slot_state; the thread moves RUNNING to DONE as its last act */
-    pthread_t thread;
-    struct receive *receive;
-    int fd;
-    enum receive_protocol protocol;
-    struct peer peer;
-};
-
 struct listener {
     int fd;
-    enum receive_protocol protocol;
+    struct slots *slots;
+    slots_serve_fn *serve;
 };
 
 struct receive {
@@ -60,13 +51,11 @@ struct receive {
     struct peers *peers;
     struct peers *xforward;
     int stop_fd;
-    unsigned per_peer;
-    size_t n_slots;
-    struct slot *slots;
+    struct slots *mail;
+    struct slots *lookups;
     size_t n_listeners;
     struct listener listeners[LISTENERS_MAX];
     _Atomic uint64_t connections;
-    _Atomic uint64_t connections_now;
 };
 
 static unsigned or_default(unsigned value, unsigned fallback)
@@ -87,8 +76,6 @@ static bool hostname_is_usable(const char *s)
 static void fill_shared(struct receive *r, const struct receive_options *o)
 {
     r->memory.max = o->memory_max_bytes ? o->memory_max_bytes : MEMORY_MAX_BYTES;
-    r->per_peer = or_default(o->connections_per_peer, CONNECTIONS_PER_PEER);
-    r->n_slots = or_default(o->connections_max, CONNECTIONS_MAX);
     r->shared.stop_fd = r->stop_fd;
     r->shared.work_timeout_s = or_default(o->work_timeout_s, WORK_TIMEOUT_S);
     r->shared.stop_grace_s = or_default(o->stop_grace_s, STOP_GRACE_S);
@@ -104,6 +91,15 @@ static void fill_shared(struct receive *r, const struct receive_options *o)
     };
 }
 
+/* A front has one connection a process for look-ups, all from one host: no cap a host there. */
+static enum err fill_slots(struct receive *r, const struct receive_options *o)
+{
+    enum err e = slots_new(or_default(o->connections_max, CONNECTIONS_MAX),
+                           or_default(o->connections_per_peer, CONNECTIONS_PER_PEER), &r->mail);
+
+    return e ? e : slots_new(or_default(o->lookups_max, LOOKUPS_MAX), 0, &r->lookups);
+}
+
 static enum err fill(struct receive *r, const struct receive_options *o)
 {
     enum err e;
@@ -115,12 +111,13 @@ static enum err fill(struct receive *r, const struct receive_options *o)
     if (r->stop_fd < 0)
         return err_note(ERR_IO, "eventfd", "%s", strerror(errno));
     fill_shared(r, o);
-    r->slots = calloc(r->n_slots, sizeof *r->slots);
-    if (!r->hostname || !r->slots)
+    if (!r->hostname)
         return err_note(ERR_NOMEM, "receive_new", "out of memory");
     if (r->memory.max < r->shared.session.message_max_bytes)
         return err_note(ERR_CONFIG, "receive_new", "memory for messages is below the message size");
-    e = peers_new(o->peers, o->n_peers, &r->peers);
+    e = fill_slots(r, o);
+    if (!e)
+        e = peers_new(o->peers, o->n_peers, &r->peers);
     if (!e)
         e = peers_trusted_new(o->xforward, o->n_xforward, &r->xforward);
     r->shared.xforward = r->xforward;
@@ -160,12 +157,13 @@ void receive_free(struct receive *r)
     SSL_CTX_free(r->shared.tls);
     peers_free(r->peers);
     peers_free(r->xforward);
-    free(r->slots);
+    slots_free(r->mail);
+    slots_free(r->lookups);
     free(r->hostname);
     free(r);
 }
 
-static enum err add_listener(struct receive *r, int fd, enum receive_protocol protocol)
+static enum err add_listener(struct receive *r, int fd, struct slots *slots, slots_serve_fn *serve)
 {
     socklen_t len = sizeof(int);
     int listening = 0;
@@ -179,111 +177,85 @@ static enum err add_listener(struct receive *r, int fd, enum receive_protocol pr
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
         fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
         return err_note(ERR_CONFIG, "receive_listen", "%s", strerror(errno));
-    r->listeners[r->n_listeners++] = (struct listener){fd, protocol};
+    r->listeners[r->n_listeners++] = (struct listener){fd, slots, serve};
     return ERR_OK;
+}
+
+static void serve_smtp(void *ctx, int fd, const struct peer *peer)
+{
+    const struct receive *r = ctx;
+
+    conn_serve(&r->shared, fd, RECEIVE_SMTP, peer);
+}
+
+static void serve_lmtp(void *ctx, int fd, const struct peer *peer)
+{
+    const struct receive *r = ctx;
+
+    conn_serve(&r->shared, fd, RECEIVE_LMTP, peer);
+}
+
+static void serve_lookups(void *ctx, int fd, const struct peer *peer)
+{
+    const struct receive *r = ctx;
+
+    lookup_serve(&r->shared, fd, peer);
 }
 
 enum err receive_listen(struct receive *r, int fd, enum receive_protocol protocol)
 {
-    enum err e = add_listener(r, fd, protocol);
+    enum err e = add_listener(r, fd, r->mail, protocol == RECEIVE_LMTP ? serve_lmtp : serve_smtp);
 
     if (e)
         fd_close(&fd);
     return e;
 }
 
-static void *run_slot(void *argument)
+enum err receive_listen_socketmap(struct receive *r, int fd)
 {
-    struct slot *slot = argument;
-    struct receive *r = slot->receive;
+    enum err e = r->handler.lookup ? add_listener(r, fd, r->lookups, serve_lookups)
+                                   : err_note(ERR_CONFIG, "socketmap", "nothing to look up");
 
-    conn_serve(&r->shared, slot->fd, slot->protocol, &slot->peer);
-    atomic_fetch_sub(&r->connections_now, 1);
-    atomic_store(&slot->state, SLOT_DONE);
-    return NULL;
+    if (e)
+        fd_close(&fd);
+    return e;
 }
 
-/* Turn a client away with one line; never waits. */
+/* Turn a client away, with a line where it speaks a protocol that has one; never waits. */
 static void turn_away(int fd, const char *line, const struct peer *peer, const char *why)
 {
-    if (send(fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+    if (line && send(fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         err_note_clear(); /* it is gone already */
     log_event(LOG_LEVEL_WARNING, "receive.refuse", "-", ERR_OK, -1, "peer=%s why=%s", peer->text,
               why);
 }
 
-/* Join finished threads; a free slot, or NULL. same_host_out: running connections of this host. */
-static struct slot *find_slot(struct receive *r, const struct peer *peer, unsigned *same_host_out)
-{
-    size_t found = r->n_slots;
-
-    *same_host_out = 0;
-    for (size_t i = 0; i < r->n_slots; i++) {
-        struct slot *slot = &r->slots[i];
-        int state = atomic_load(&slot->state);
-
-        if (state == SLOT_DONE) {
-            (void)pthread_join(slot->thread, NULL);
-            atomic_store(&slot->state, SLOT_FREE);
-            state = SLOT_FREE;
-        }
-        if (state == SLOT_FREE && found == r->n_slots)
-            found = i;
-        if (state == SLOT_RUNNING && peer_is_same_host(&slot->peer, peer))
-            ++*same_host_out;
-    }
-    return found < r->n_slots ? &r->slots[found] : NULL;
-}
-
-/* Start the thread with every signal blocked: they belong to the program's main thread. */
-static bool start_slot(struct slot *slot)
-{
-    sigset_t all;
-    sigset_t before;
-    int failed;
-
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    atomic_store(&slot->state, SLOT_RUNNING);
-    failed = pthread_create(&slot->thread, NULL, run_slot, slot);
-    if (failed)
-        atomic_store(&slot->state, SLOT_FREE);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return !failed;
-}
-
 /* A new client: through the caps into a slot, which then owns fd_io. */
 static void admit(struct receive *r, int *fd_io, const struct peer *peer,
-                  enum receive_protocol protocol)
+                  const struct listener *listener)
 {
-    unsigned same_host;
-    struct slot *slot;
+    bool mail = listener->slots == r->mail;
 
     if (!peers_allow(r->peers, peer)) {
-        turn_away(*fd_io, "554 5.7.1 Access denied\r\n", peer, "peer");
+        turn_away(*fd_io, mail ? "554 5.7.1 Access denied\r\n" : NULL, peer, "peer");
         return;
     }
-    slot = find_slot(r, peer, &same_host);
-    if (!slot) {
-        turn_away(*fd_io, "421 4.3.2 Too many connections\r\n", peer, "connections");
+    switch (slots_start(listener->slots, fd_io, peer, listener->serve, r)) {
+    case SLOTS_OK:
+        if (mail)
+            atomic_fetch_add(&r->connections, 1);
+        return;
+    case SLOTS_FULL:
+        turn_away(*fd_io, mail ? "421 4.3.2 Too many connections\r\n" : NULL, peer, "connections");
+        return;
+    case SLOTS_HOST_FULL:
+        turn_away(*fd_io, mail ? "421 4.7.0 Too many connections from your host\r\n" : NULL, peer,
+                  "per-peer");
+        return;
+    case SLOTS_NO_THREAD:
+        turn_away(*fd_io, mail ? "421 4.3.0 Out of resources\r\n" : NULL, peer, "threads");
         return;
     }
-    if (same_host >= r->per_peer) {
-        turn_away(*fd_io, "421 4.7.0 Too many connections from your host\r\n", peer, "per-peer");
-        return;
-    }
-    slot->receive = r;
-    slot->fd = *fd_io;
-    slot->protocol = protocol;
-    slot->peer = *peer;
-    atomic_fetch_add(&r->connections_now, 1);
-    if (!start_slot(slot)) {
-        atomic_fetch_sub(&r->connections_now, 1);
-        turn_away(*fd_io, "421 4.3.0 Out of resources\r\n", peer, "threads");
-        return;
-    }
-    *fd_io = -1;
-    atomic_fetch_add(&r->connections, 1);
 }
 
 /* Accept one client. False: the system has no room, wait a moment. */
@@ -301,7 +273,7 @@ static bool accept_one(struct receive *r, const struct listener *listener)
     peer = peer_of(&address);
     if (peer.family == AF_INET || peer.family == AF_INET6)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    admit(r, &fd, &peer, listener->protocol);
+    admit(r, &fd, &peer, listener);
     return true;
 }
 
@@ -342,11 +314,8 @@ enum err receive_run(struct receive *r)
     for (size_t i = 0; i < r->n_listeners; i++)
         fd_close(&r->listeners[i].fd);
     r->n_listeners = 0;
-    for (size_t i = 0; i < r->n_slots; i++)
-        if (atomic_load(&r->slots[i].state) != SLOT_FREE) {
-            (void)pthread_join(r->slots[i].thread, NULL);
-            atomic_store(&r->slots[i].state, SLOT_FREE);
-        }
+    slots_join(r->mail);
+    slots_join(r->lookups);
     return e;
 }
 
@@ -367,7 +336,7 @@ void receive_stats_get(struct receive *r, struct receive_stats *out)
         .accepted = atomic_load(&r->counters.accepted),
         .refused_perm = atomic_load(&r->counters.refused_perm),
         .refused_temp = atomic_load(&r->counters.refused_temp),
-        .connections_now = atomic_load(&r->connections_now),
+        .connections_now = slots_running(r->mail),
         .memory_now_bytes = memory_used(&r->memory),
     };
 }

@@ -344,26 +344,37 @@ def every_step_that_fails_defers_and_nothing_leaves_unsealed(r):
     r.restart('sealrelayd')
 
 
+def looked_up(port, address):
+    """What the table of recipients answers."""
+    request = ('recipients ' + address).encode()
+    with socket.create_connection(('127.0.0.1', port), timeout=20) as connection:
+        connection.sendall(b'%d:%s,' % (len(request), request))
+        answer = connection.recv(1000).decode()
+    return answer.split(':', 1)[1].rstrip(',')
+
+
 @case
 def sockets_may_come_from_the_service_manager(r):
     """systemd's protocol: descriptors from 3 on, their names, and the pid they are meant for."""
     with socket.create_server(('127.0.0.1', 0)) as smtp, \
-            socket.create_server(('127.0.0.1', 0)) as lmtp:
+            socket.create_server(('127.0.0.1', 0)) as lmtp, \
+            socket.create_server(('127.0.0.1', 0)) as socketmap:
         r.stop('sealrelayd')
 
         def hand_over():
-            given = [os.dup(smtp.fileno()), os.dup(lmtp.fileno())]
+            given = [os.dup(one.fileno()) for one in (smtp, lmtp, socketmap)]
             for number, fd in enumerate(given):
                 os.dup2(fd, 3 + number)
 
-        script = 'LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=smtp:lmtp exec "$@"'
+        script = 'LISTEN_PID=$$ LISTEN_FDS=3 LISTEN_FDNAMES=smtp:lmtp:socketmap exec "$@"'
         with subprocess.Popen(['sh', '-c', script, 'sh', *r.command('sealrelayd')],
                               stderr=subprocess.DEVNULL, preexec_fn=hand_over,
-                              pass_fds=(3, 4)) as process:
+                              pass_fds=(3, 4, 5)) as process:
             try:
                 assert 'relay.example.com' in mail.Smtp(smtp.getsockname()[1]).extensions
                 assert 'relay.example.com' in mail.Smtp(lmtp.getsockname()[1],
                                                         'LHLO client.example.net').extensions
+                assert looked_up(socketmap.getsockname()[1], r.alias) == 'OK ' + r.alias
             finally:
                 process.terminate()
         assert process.returncode == 0, 'it ended with %d' % process.returncode

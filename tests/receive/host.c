@@ -33,6 +33,12 @@ static struct reply judge_rcpt(void *ctx, struct receive_transaction *t, const c
     return strncmp(address, "bad", 3) == 0 ? reply_of(ERR_NO_ALIAS) : reply_of(ERR_OK);
 }
 
+static enum err look_up(void *ctx, const char *address)
+{
+    (void)ctx;
+    return strncmp(address, "bad", 3) == 0 ? ERR_NO_ALIAS : ERR_OK;
+}
+
 static void take_message(void *ctx, struct receive_transaction *t, struct bytes data,
                          int64_t deadline, struct reply *replies)
 {
@@ -117,13 +123,18 @@ void host_open(struct host *h, struct receive_options options)
     make_certificate(h);
     options.tls_certificate = h->certificate;
     options.tls_key = h->key;
-    h->handler = (struct receive_handler){
-        .ctx = h, .rcpt = judge_rcpt, .message = take_message, .end = end_transaction};
+    h->handler = (struct receive_handler){.ctx = h,
+                                          .rcpt = judge_rcpt,
+                                          .lookup = look_up,
+                                          .message = take_message,
+                                          .end = end_transaction};
     assert_int_equal(receive_new(&options, &h->handler, &h->receive), ERR_OK);
     fd = listen_loopback(&h->smtp_port);
     assert_int_equal(receive_listen(h->receive, fd, RECEIVE_SMTP), ERR_OK);
     fd = listen_loopback(&h->lmtp_port);
     assert_int_equal(receive_listen(h->receive, fd, RECEIVE_LMTP), ERR_OK);
+    fd = listen_loopback(&h->socketmap_port);
+    assert_int_equal(receive_listen_socketmap(h->receive, fd), ERR_OK);
     assert_int_equal(unix_listen(h->unix_path, SOCK_STREAM, 0600, &fd), ERR_OK);
     assert_int_equal(receive_listen(h->receive, fd, RECEIVE_LMTP), ERR_OK);
 }

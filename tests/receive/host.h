@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* host.h - a server under test on loopback, and clients that talk to it byte by byte.
  *
- * The server listens for SMTP and LMTP on TCP, and for LMTP on a unix socket. Its handler accepts
- * everything but recipients that begin with "bad", and remembers what it was given. */
+ * The server listens for SMTP, LMTP and look-ups on TCP, and for LMTP on a unix socket. Its handler
+ * accepts everything but recipients that begin with "bad", and remembers what it was given. */
 #ifndef SEALRELAY_TESTS_RECEIVE_HOST_H
 #define SEALRELAY_TESTS_RECEIVE_HOST_H
 
@@ -18,7 +18,7 @@ struct host {
     bool running;
     char dir[64];
     char certificate[96], key[96], unix_path[96];
-    int smtp_port, lmtp_port;
+    int smtp_port, lmtp_port, socketmap_port;
     int handler_ms; /* how long the handler works on a message */
 
     pthread_mutex_t lock;
