@@ -10,6 +10,7 @@
 RELAY_DOMAIN=relay.example.com
 MAILBOX=alice@home.example.com
 ALIAS=shop@$RELAY_DOMAIN
+FRAGMENTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/postfix" && pwd)
 INSTANCE_PIDS=()
 
 # free_port - a TCP port on loopback that nobody listens on.
@@ -94,22 +95,17 @@ mydestination =
 mynetworks = 127.0.0.0/8
 alias_maps =
 alias_database =
-message_size_limit = 52428800
 virtual_mailbox_domains = home.example.com
 virtual_mailbox_base = $DIR/mail
 virtual_mailbox_maps = static:alice/
-virtual_mailbox_limit = 0
 virtual_minimum_uid = 100
 virtual_uid_maps = static:$(id -u nobody)
 virtual_gid_maps = static:$(id -g nobody)
-smtpd_forbid_bare_newline = yes
-smtpd_discard_ehlo_keywords = chunking
-smtpd_peername_lookup = no
-smtpd_client_connection_count_limit = 0
 biff = no
 EOF
+    "$FRAGMENTS/render" "$FRAGMENTS/next-hop.main.cf" >>"$postfix/etc/main.cf"
     {
-        echo "127.0.0.1:$HOP_PORT inet n - n - - smtpd"
+        "$FRAGMENTS/render" "$FRAGMENTS/next-hop.master.cf" "HOP=127.0.0.1:$HOP_PORT"
         echo "pickup unix n - n 60 1 pickup"
         echo "qmgr unix n - n 300 1 qmgr"
         echo "cleanup unix n - n - 0 cleanup"
