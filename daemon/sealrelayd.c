@@ -64,8 +64,10 @@ static enum err open_state(struct relay *r)
     const struct relay_config *c = &r->config;
     struct hsm_options hsm = {.socket_path = c->hsm_socket, .timeout_ms = HSM_TIMEOUT_MS};
     char path[PATH_MAX];
-    struct queue_options queue = {
-        .dir = path, .lifetime_s = c->lifetime_s, .free_min_bytes = c->free_min};
+    struct queue_options queue = {.dir = path,
+                                  .lifetime_s = c->lifetime_s,
+                                  .free_min_bytes = c->free_min,
+                                  .history_s = c->history_s};
     enum err e = provider_load();
 
     if (!e)

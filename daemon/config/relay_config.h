@@ -48,6 +48,7 @@ struct relay_config {
     unsigned catch_all_per_day;
     /* [queue] */
     unsigned lifetime_s;
+    unsigned history_s;
     unsigned retry_first_s;
     unsigned retry_max_s;
     uint64_t free_min;

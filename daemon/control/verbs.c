@@ -10,6 +10,29 @@
 
 #define HOPS_SHOWN_MAX 128 /* next hops in a status; an answer is one packet */
 
+#define FAILURES_TOLD 5 /* the latest; the rest is in the list of the queue */
+
+/* What the operator should look at: messages that failed, here or behind the next hop. */
+static enum err add_failures(const struct relay_verbs *v, cJSON *answer)
+{
+    struct queue_item items[FAILURES_TOLD];
+    cJSON *list = cJSON_AddArrayToObject(answer, "failures");
+    size_t n = 0;
+    enum err e = queue_failures(v->queue, items, FAILURES_TOLD, &n);
+
+    for (size_t i = 0; !e && i < n; i++) {
+        cJSON *row = cJSON_CreateObject();
+
+        add_text(row, "id", items[i].id);
+        add_text(row, "profile", items[i].profile);
+        add_number(row, "failed_at",
+                   (double)(items[i].reported_s ? items[i].reported_s : items[i].finished_s));
+        add_text(row, "result", items[i].last_result);
+        (void)cJSON_AddItemToArray(list, row);
+    }
+    return e;
+}
+
 static enum err add_queue(const struct relay_verbs *v, cJSON *answer)
 {
     struct queue_counts counts = {0};
@@ -24,7 +47,8 @@ static enum err add_queue(const struct relay_verbs *v, cJSON *answer)
     add_number(queue, "failed", (double)counts.failed);
     add_number(queue, "bytes", (double)counts.bytes);
     add_number(queue, "oldest", (double)counts.oldest_s);
-    return ERR_OK;
+    add_number(queue, "failures", (double)counts.failures);
+    return add_failures(v, answer);
 }
 
 static void add_receive(const struct relay_verbs *v, cJSON *answer)

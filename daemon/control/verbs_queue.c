@@ -29,6 +29,12 @@ static cJSON *item_object(const struct queue_item *item, bool addresses)
     add_number(row, "attempts", item->attempts);
     add_number(row, "size_bytes", (double)item->size_bytes);
     add_text(row, "last_result", item->last_result);
+    if (item->finished_s) {
+        add_number(row, "finished", (double)item->finished_s);
+        add_text(row, "hop_id", item->hop_id);
+    }
+    if (item->reported_s)
+        add_number(row, "reported", (double)item->reported_s);
     return row;
 }
 
@@ -74,7 +80,7 @@ enum err verb_queue_show(void *ctx, const cJSON *request, cJSON *answer)
     if (!e)
         e = queue_show(v->queue, id, &item);
     if (!e)
-        (void)cJSON_AddItemToObject(answer, "entry", item_object(&item, true));
+        (void)cJSON_AddItemToObject(answer, "entry", item_object(&item, item.rcpt_to[0] != '\0'));
     return e;
 }
 

@@ -108,6 +108,7 @@ void ledger_record(struct ledger *l)
         entry->recorded = true;
         memcpy(results[n].id, entry->item->id, sizeof results[n].id);
         results[n].outcome = entry->verdict.outcome;
+        results[n].now_s = clock_now_s();
         results[n].next_attempt_s = next_attempt_s(l, entry);
         results[n].text = entry->verdict.text;
         results[n++].hop_id = entry->verdict.hop_id;

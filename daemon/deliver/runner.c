@@ -59,6 +59,7 @@ static void group_refuse(struct runner *r, const struct group *g)
 {
     for (size_t i = 0; i < g->n; i++) {
         struct queue_result result = {.outcome = OUTCOME_RETRY,
+                                      .now_s = clock_now_s(),
                                       .next_attempt_s = clock_now_s() + r->retry_max_s,
                                       .text = "no next hop is configured"};
         enum err e;

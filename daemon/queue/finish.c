@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* finish.c - what became of an attempt, recorded before the next one: done entries go, others wait
- * or are kept as failed. */
+ * or are kept as failed; of done and failed ones the history tells, written with it. */
 #include "daemon/base/failpoint.h"
 #include "daemon/queue/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@ struct ending {
     enum queue_state state;
     enum reason reason;
     struct buf details; /* sealed */
+    struct history_row history;
     bool unlink;
     bool gone; /* no such entry, or not being delivered */
 };
@@ -51,6 +53,38 @@ static void sanitise(const char *text, char *out, size_t cap)
         text += *text != '\0';
     }
     out[len] = '\0';
+}
+
+/* A queue id goes into listings and logs: no other characters than such have. */
+static void hop_id_copy(const char *hop_id, char out[QUEUE_HOP_ID_MAX + 1])
+{
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-";
+    size_t len = hop_id ? strspn(hop_id, allowed) : 0;
+
+    if (len > QUEUE_HOP_ID_MAX || (hop_id && hop_id[len]))
+        len = 0;
+    if (len)
+        memcpy(out, hop_id, len);
+    out[len] = '\0';
+}
+
+static void ending_history(const struct row *r, struct ending *end)
+{
+    struct history_row *h = &end->history;
+    char text[sizeof r->item.last_result];
+    char brief[HISTORY_RESULT_MAX + 1];
+
+    h->n = r->n;
+    h->state = end->result->outcome == OUTCOME_DONE ? QUEUE_DELIVERED : QUEUE_FAILED;
+    h->finished_s = end->result->now_s;
+    sanitise(end->result->text, text, sizeof text);
+    history_brief(text, brief, h->status);
+    (void)snprintf(h->result, sizeof h->result, "%s%s%.40s", reason_text(end->reason),
+                   end->reason && brief[0] ? ": " : "", brief);
+    if (end->reason == REASON_LIFETIME) /* RFC 3463 3.5: delivery time expired */
+        (void)snprintf(h->status, sizeof h->status, "4.4.7");
+    hop_id_copy(end->result->hop_id, h->hop_id);
 }
 
 /* The text is worth less than the result: without the key it is left out. */
@@ -113,6 +147,7 @@ static enum err ending_prepare(struct queue *q, const struct queue_result *resul
     if (r.key != atomic_load(&q->keys.current_id))
         atomic_store(&q->keys.sweep_wanted, true);
     ending_state(q, &r, end);
+    ending_history(&r, end);
     if (result->outcome != OUTCOME_DONE)
         ending_details(q, &r, end);
     return ERR_OK;
@@ -120,8 +155,12 @@ static enum err ending_prepare(struct queue *q, const struct queue_result *resul
 
 static enum err finish_one(struct queue *q, struct ending *end)
 {
-    enum err e;
+    enum err e = ERR_OK;
 
+    if (end->result->outcome == OUTCOME_DONE || end->state == QUEUE_FAILED)
+        e = history_write(q, &end->history);
+    if (e)
+        return e;
     if (end->result->outcome == OUTCOME_DONE)
         e = sql_run(q->write, "DELETE FROM entry WHERE n = ? AND state = 1", "i", end->n);
     else
@@ -143,7 +182,7 @@ static enum err finish_job(struct queue *q, struct job *j)
     for (size_t i = 0; !e && i < all->n; i++)
         if (!all->items[i].gone)
             e = finish_one(q, &all->items[i]);
-    return e;
+    return e ? e : history_purge(q, all->items[0].result->now_s, all->n);
 }
 
 static void finish_after(struct queue *q, const struct endings *all)

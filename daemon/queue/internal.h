@@ -121,6 +121,35 @@ enum err row_open(struct queue *q, struct row *r, bool wait);
 /* row_hold - quarantine a damaged entry and say so in the log. Errors: those of the commit. */
 enum err row_hold(struct queue *q, const char *id, int64_t n, enum reason why);
 
+/* ---- the history (history.c) ---- */
+
+#define HISTORY_RESULT_MAX 63
+
+struct history_row {
+    int64_t n;              /* of the entry, which is ACTIVE */
+    enum queue_state state; /* FAILED or DELIVERED */
+    int64_t finished_s;
+    char result[HISTORY_RESULT_MAX + 1];
+    char status[QUEUE_STATUS_MAX + 1];
+    char hop_id[QUEUE_HOP_ID_MAX + 1];
+};
+/* history_brief - of a sanitised result: code and status of a next hop's, our own whole. */
+void history_brief(const char *text, char out[HISTORY_RESULT_MAX + 1],
+                   char status_out[QUEUE_STATUS_MAX + 1]);
+/* In a job: history_write - before the entry changes. history_purge - some of what is too old or
+ * too much. history_dismiss - off the list. history_retried - of entries that are ready again.
+ * history_told - Errors: ERR_WRONG_STATE. */
+enum err history_write(struct queue *q, const struct history_row *h);
+enum err history_purge(struct queue *q, int64_t now_s, size_t n_finished);
+enum err history_dismiss(struct queue *q, const char *id, bool *known_out);
+enum err history_retried(struct queue *q);
+enum err history_told(struct queue *q, const char *id);
+/* For the operator. history_find - Errors: ERR_NOT_FOUND. */
+enum err history_find(struct queue *q, const char *id, struct queue_item *out);
+enum err history_each_reported(struct queue *q, queue_item_fn fn, void *ctx);
+/* db: held */
+enum err history_count(struct sql *db, uint64_t *failures_out);
+
 /* ---- the committer (commit.c) ---- */
 
 struct job {
@@ -161,6 +190,8 @@ struct queue {
     unsigned lifetime_s;
     uint64_t free_min_bytes;
     unsigned data_key_age_s;
+    unsigned history_s;
+    unsigned history_max;
     int lock_fd;
     int body_fd;       /* the folder of body files */
     struct sql *write; /* the committer's */

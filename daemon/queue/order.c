@@ -65,14 +65,23 @@ enum err queue_each(struct queue *q, bool with_addresses, queue_item_fn fn, void
             row_clear(&rows[i]);
     }
     free(rows);
-    return e;
+    return e ? e : history_each_reported(q, fn, ctx);
 }
 
 enum err queue_show(struct queue *q, const char *id, struct queue_item *out)
 {
     CLEANUP(row_clear) struct row r = {0};
+    struct queue_item past = {.state = QUEUE_DELIVERED};
+    enum err known = history_find(q, id, &past);
     enum err e = row_find(q, id, &r);
 
+    if (known && known != ERR_NOT_FOUND)
+        return known;
+    if (e == ERR_NOT_FOUND && !known) {
+        err_note_clear();
+        *out = past;
+        return ERR_OK;
+    }
     if (e)
         return e;
     if (row_open(q, &r, true)) {
@@ -80,6 +89,8 @@ enum err queue_show(struct queue *q, const char *id, struct queue_item *out)
         err_note_clear();
     }
     *out = r.item;
+    out->finished_s = past.finished_s;
+    out->reported_s = past.reported_s;
     return ERR_OK;
 }
 
@@ -133,10 +144,21 @@ static enum err order_job(struct queue *q, struct job *j)
 {
     struct order *o = j->data;
     enum err e = o->id ? order_check(q, o) : ERR_OK;
+    bool known = false;
 
+    if (o->order == ORDER_DROP && (!e || e == ERR_NOT_FOUND)) {
+        enum err dismissed = history_dismiss(q, o->id, &known);
+
+        if (dismissed)
+            return dismissed;
+    }
+    if (e == ERR_NOT_FOUND && known) {
+        o->changed = 1;
+        return ERR_OK;
+    }
     e = e ? e : order_update(q, o);
     o->changed = e ? 0 : (size_t)sql_changes(q->write);
-    return e;
+    return e || o->order != ORDER_RETRY ? e : history_retried(q);
 }
 
 enum err queue_order(struct queue *q, const char *id, enum queue_order order, int64_t now_s,
@@ -186,6 +208,8 @@ enum err queue_count(struct queue *q, struct queue_counts *out)
     }
     if (e != ERR_NOT_FOUND)
         return e;
-    *out = c;
-    return ERR_OK;
+    e = history_count(db, &c.failures);
+    if (!e)
+        *out = c;
+    return e;
 }

@@ -27,6 +27,17 @@ static const char *const queue_steps[QUEUE_SCHEMA] = {
     "CREATE INDEX entry_key ON entry (key);"
     "CREATE TABLE body (n INTEGER PRIMARY KEY REFERENCES entry ON DELETE CASCADE,"
     "  data BLOB NOT NULL) STRICT;",
+    /* open: somebody has yet to be told; told: was; seen: off the operator's list */
+    "ALTER TABLE entry ADD COLUMN origin BLOB NOT NULL DEFAULT x'';"
+    "CREATE TABLE history (n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+    "  direction INTEGER NOT NULL, state INTEGER NOT NULL, profile TEXT NOT NULL,"
+    "  hop TEXT NOT NULL, created_s INTEGER NOT NULL, finished_s INTEGER NOT NULL,"
+    "  attempts INTEGER NOT NULL, size_bytes INTEGER NOT NULL, result TEXT NOT NULL,"
+    "  status TEXT NOT NULL, hop_id TEXT NOT NULL, origin BLOB NOT NULL,"
+    "  reported_s INTEGER NOT NULL, report BLOB NOT NULL, open INTEGER NOT NULL,"
+    "  told INTEGER NOT NULL, seen INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX history_open ON history (n) WHERE open = 1;"
+    "CREATE INDEX history_failed ON history (n) WHERE state = 3 AND seen = 0;",
 };
 
 static const struct sql_schema queue_schema = {
@@ -115,6 +126,8 @@ static void queue_init(struct queue *q, const struct queue_options *o, struct hs
     q->lifetime_s = o->lifetime_s ? o->lifetime_s : QUEUE_LIFETIME_S;
     q->free_min_bytes = o->free_min_bytes ? o->free_min_bytes : QUEUE_FREE_MIN_BYTES;
     q->data_key_age_s = o->data_key_age_s ? o->data_key_age_s : QUEUE_DATA_KEY_AGE_S;
+    q->history_s = o->history_s ? o->history_s : QUEUE_HISTORY_S;
+    q->history_max = o->history_max ? o->history_max : QUEUE_HISTORY_MAX;
     (void)pthread_mutex_init(&q->keys.mutex, NULL);
     (void)pthread_mutex_init(&q->committer.mutex, NULL);
     (void)pthread_cond_init(&q->committer.work, NULL);

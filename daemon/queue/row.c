@@ -20,6 +20,8 @@ const char *queue_state_name(enum queue_state s)
         return "held";
     case QUEUE_FAILED:
         return "failed";
+    case QUEUE_DELIVERED:
+        return "delivered";
     }
     return "unknown";
 }

@@ -26,6 +26,8 @@ struct queue_writer {
     char profile[ID_LEN + 1];
     char hop[256];
     int64_t now_s;
+    struct buf origin;
+    id_text closes; /* empty: nothing */
     uint8_t salt[ENTRY_SALT_LEN];
     struct buf envelope; /* sealed */
     EVP_CIPHER_CTX *ctx;
@@ -57,7 +59,8 @@ static enum err envelope_check(const struct queue_envelope *v)
     if (!id_is_valid(v->id) || !v->profile || (*v->profile && !id_is_valid(v->profile)) ||
         !is_printable(v->hop, sizeof((struct queue_writer){0}.hop) - 1) ||
         !is_printable(v->mail_from, HSM_ADDRESS_MAX) ||
-        !is_printable(v->rcpt_to, HSM_ADDRESS_MAX) || !*v->rcpt_to)
+        !is_printable(v->rcpt_to, HSM_ADDRESS_MAX) || !*v->rcpt_to ||
+        v->origin.len > QUEUE_ORIGIN_MAX_BYTES || (v->closes && !id_is_valid(v->closes)))
         return err_note(ERR_FORMAT, "queue_begin", "envelope");
     return ERR_OK;
 }
@@ -109,7 +112,11 @@ enum err queue_begin(struct queue *q, const struct queue_envelope *envelope, int
     memcpy(w->id, envelope->id, sizeof w->id);
     memcpy(w->profile, envelope->profile, strlen(envelope->profile) + 1);
     memcpy(w->hop, envelope->hop, strlen(envelope->hop) + 1);
-    e = writer_start(w, envelope);
+    if (envelope->closes)
+        memcpy(w->closes, envelope->closes, sizeof w->closes);
+    buf_append_bytes(&w->origin, envelope->origin);
+    e = buf_error(&w->origin);
+    e = e ? e : writer_start(w, envelope);
     if (e) {
         queue_abort(w);
         return e;
@@ -211,12 +218,12 @@ static enum err row_insert(struct queue *q, const struct queue_writer *w)
         q->write,
         "INSERT INTO entry (id, version, direction, state, profile, hop, created_s, since_s,"
         " next_attempt_s, attempts, size_bytes, key, salt, envelope, details, reason,"
-        " sealed_bytes, in_file) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?7, 0, ?8, ?9, ?10,"
-        " ?11, x'', 0, ?12, ?13)",
-        "tiiittiiibbii", w->id, (int64_t)ENTRY_VERSION, (int64_t)w->direction, (int64_t)QUEUE_READY,
-        w->profile, w->hop, w->now_s, (int64_t)w->size_bytes, w->key->id,
+        " sealed_bytes, in_file, origin) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?7, 0, ?8, ?9,"
+        " ?10, ?11, x'', 0, ?12, ?13, ?14)",
+        "tiiittiiibbiib", w->id, (int64_t)ENTRY_VERSION, (int64_t)w->direction,
+        (int64_t)QUEUE_READY, w->profile, w->hop, w->now_s, (int64_t)w->size_bytes, w->key->id,
         (struct bytes){w->salt, sizeof w->salt}, buf_bytes(&w->envelope), (int64_t)w->sealed_bytes,
-        (int64_t)w->has_file);
+        (int64_t)w->has_file, buf_bytes(&w->origin));
 
     if (!e && !w->has_file)
         e = sql_run(q->write, "INSERT INTO body (n, data) VALUES (?, ?)", "ib",
@@ -224,6 +231,8 @@ static enum err row_insert(struct queue *q, const struct queue_writer *w)
     /* our own fault, not the sender's: no answer of class PERM */
     if (e == ERR_EXISTS)
         e = ERR_BUG;
+    if (!e && w->closes[0])
+        e = history_told(q, w->closes);
     if (!e && failpoint("queue.row.inserted"))
         e = err_note(ERR_IO, "queue.row.inserted", "fail point");
     return e;
@@ -251,6 +260,7 @@ static void writer_free(struct queue_writer *w)
     aead_free(&w->ctx);
     secret_free(&w->plain);
     buf_clear(&w->envelope);
+    buf_clear(&w->origin);
     buf_clear(&w->body);
     free(w);
 }

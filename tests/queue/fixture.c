@@ -188,7 +188,11 @@ enum err take_one(struct queue *q, int64_t now_s, unsigned *n_out)
 enum err finish_one(struct queue *q, unsigned n, enum queue_outcome outcome, int64_t next_attempt_s,
                     const char *text)
 {
-    struct queue_result r = {.outcome = outcome, .next_attempt_s = next_attempt_s, .text = text};
+    struct queue_result r = {.outcome = outcome,
+                             .now_s = FIXTURE_NOW,
+                             .next_attempt_s = next_attempt_s,
+                             .text = text,
+                             .hop_id = outcome == OUTCOME_DONE ? "4XyZ" : NULL};
 
     message_id(n, r.id);
     return queue_finish(q, &r, 1);
