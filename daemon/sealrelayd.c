@@ -141,6 +141,8 @@ static enum err open_server(struct relay *r)
         .recipients_max = c->recipients,
         .message_max_bytes = c->message_size,
         .memory_max_bytes = c->memory,
+        .command_timeout_s = c->command_timeout_s,
+        .data_timeout_s = c->data_timeout_s,
     };
     enum err e = receive_new(&options, &handler, &r->server);
 

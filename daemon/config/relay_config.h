@@ -44,6 +44,8 @@ struct relay_config {
     unsigned recipients;
     uint64_t message_size;
     uint64_t memory;
+    unsigned command_timeout_s;
+    unsigned data_timeout_s;
     unsigned new_keys_per_message;
     unsigned catch_all_per_day;
     /* [queue] */

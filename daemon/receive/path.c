@@ -98,24 +98,34 @@ static size_t literal_length(struct bytes s)
     return valid ? len + 2 : 0;
 }
 
+/* The length of a label at the front of s, 0 if there is none. '_' is let pass: it is seen. */
+static size_t label_length(struct bytes s)
+{
+    size_t n = 0;
+
+    while (n < s.len &&
+           (s.data[n] == '-' || s.data[n] == '_' || s.data[n] >= 0x80 || is_alnum(s.data[n])))
+        n++;
+    if (n == 0 || n > LABEL_MAX_BYTES || s.data[0] == '-' || s.data[n - 1] == '-')
+        return 0;
+    return n;
+}
+
 /* The length of a domain name at the front of s, 0 if there is none. */
 static size_t name_length(struct bytes s)
 {
-    size_t label = 0;
     size_t n = 0;
 
-    for (; n < s.len; n++) {
-        uint8_t c = s.data[n];
+    for (;;) {
+        size_t label = label_length((struct bytes){s.data + n, s.len - n});
 
-        if (c == '.' && label == 0)
+        n += label;
+        if (label == 0 || n > PATH_DOMAIN_MAX_BYTES)
             return 0;
-        if (c != '.' && c != '-' && c != '_' && c < 0x80 && !is_alnum(c))
-            break;
-        label = c == '.' ? 0 : label + 1;
-        if (label > LABEL_MAX_BYTES)
-            return 0;
+        if (n == s.len || s.data[n] != '.')
+            return n;
+        n++;
     }
-    return label && n <= PATH_DOMAIN_MAX_BYTES ? n : 0;
 }
 
 static size_t domain_length(struct bytes s)
@@ -199,12 +209,14 @@ static enum path_result take_size(struct bytes value, struct path *out)
     return PATH_OK;
 }
 
+/* The value changes nothing: content is opaque bytes either way. */
 static enum path_result take_body(struct bytes value, struct path *out)
 {
-    (void)out; /* content is opaque bytes either way */
-    if (bytes_equal_nocase(value, "7BIT") || bytes_equal_nocase(value, "8BITMIME"))
-        return PATH_OK;
-    return PATH_BAD_PARAMETER;
+    if (out->has_body ||
+        (!bytes_equal_nocase(value, "7BIT") && !bytes_equal_nocase(value, "8BITMIME")))
+        return PATH_BAD_PARAMETER;
+    out->has_body = true;
+    return PATH_OK;
 }
 
 static enum path_result take_smtputf8(struct bytes value, struct path *out)

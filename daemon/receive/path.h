@@ -28,6 +28,7 @@ struct path {
     char *address; /* as given, quoting kept, source route stripped; "" for the null path */
     bool has_size;
     uint64_t size; /* SIZE=, saturated */
+    bool has_body; /* BODY= was given */
     bool smtputf8;
 };
 

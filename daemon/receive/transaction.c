@@ -3,6 +3,7 @@
  *
  * Invariant: the handler's end is called once for every transaction whose MAIL was accepted, and
  * every message gets exactly one answer, in LMTP exactly one for each accepted recipient. */
+#include "daemon/base/failpoint.h"
 #include "daemon/receive/command.h"
 #include "daemon/receive/path.h"
 
@@ -177,6 +178,7 @@ static void answer_message(struct session *s, struct reply r, struct session_out
 {
     int code = reply_append_queued(&s->out, r, s->t.id);
 
+    (void)failpoint("receive.answer");
     if (code < 300)
         out->accepted++;
     else if (code < 500)

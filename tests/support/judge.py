@@ -128,11 +128,15 @@ def same_wrapped(original, entity, kind):
 def judge(user, original, sealed):
     """Raises Wrong unless sealed is the original, signed by its From and encrypted to the user."""
     sealed = mail.to_crlf(sealed)
-    outer, _ = mail.split(sealed)
+    judge_opened(original, sealed, *user.open(sealed))
+
+
+def judge_opened(original, sealed, entity, signers):
+    """The same of a message that user.open() has opened."""
+    outer, _ = mail.split(mail.to_crlf(sealed))
     if b'application/pkcs7-mime' not in (mail.field_value(outer, b'Content-Type') or b''):
         raise Wrong('what arrived is not sealed')
     sender = from_address(outer)
-    entity, signers = user.open(sealed)
     if sender not in signers or sender != sender.lower():
         raise Wrong('From is not the signer')
     inner, _ = mail.split(entity)

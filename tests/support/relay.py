@@ -140,6 +140,8 @@ class Relay:
             text = file.read().splitlines()
         keys = [line.split('=')[0].strip() for line in lines]
         text = [line for line in text if line.split('=')[0].strip() not in keys]
+        if '[%s]' % section not in text:
+            text.append('[%s]' % section)
         at = text.index('[%s]' % section) + 1
         with open(path, 'w', encoding='ascii') as file:
             file.write('\n'.join(text[:at] + list(lines) + text[at:]) + '\n')

@@ -1,0 +1,420 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad input against a whole relay: dialogues, ends of data, TLS, messages, and clients that take
+their time. A line a case says what was sent, what came back, and what is wanted.
+
+Every message answered 250 must reach the next hop once, open with the user's key and be what was
+sent; nothing else may reach it. Run: badinput.py BUILD [part of a case's name]
+"""
+import concurrent.futures
+import email.header
+import os
+import re
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../support'))
+import badinput_clients as clients
+import badinput_dialogues as dialogues
+import badinput_messages as messages
+import judge
+import mail
+import relay
+import wire
+
+SMALL = 65536  # message_size while sizes are tried
+TIMEOUT_S = 2  # of commands and data while slow clients are tried
+
+
+class Report:
+    """The table on standard output."""
+
+    def __init__(self, only):
+        self.only = only
+        self.cases = 0
+        self.wrong = []
+
+    def wants(self, ident):
+        return self.only in ident
+
+    def row(self, ident, sent, seen, wanted, good):
+        self.cases += 1
+        if not good:
+            self.wrong.append(ident)
+        print('%-38s %-48s %-30s %-30s %s' % (ident, short(sent, 48), short(seen, 30),
+                                              short(wanted, 30), 'good' if good else 'WRONG'),
+              flush=True)
+
+
+def short(text, width):
+    text = text if isinstance(text, str) else repr(text)[2:-1]
+    return text if len(text) <= width else text[:width - 3] + '...'
+
+
+def squeeze(seen):
+    """250 250 250 as 250*3"""
+    return re.sub(r'\b(\d+)(?: \1\b)+', lambda m: '%s*%d' % (m.group(1), m.group().count(' ') + 1),
+                  seen)
+
+
+class Ledger:
+    """What was answered 250, and what must therefore arrive."""
+
+    def __init__(self, r):
+        self.relay = r
+        self.expected = []
+
+    def expect(self, content, times=1):
+        self.expected += [content] * times
+
+    def settle(self, report, what):
+        """Everything expected arrived, once, whole, sealed; and nothing else did."""
+        found = self.relay.inbox.wait(len(self.expected))
+        self.relay.wait_until(lambda: not self.relay.sealctl('queue', 'list'), 'an empty queue', 60)
+        time.sleep(1)
+        found += self.relay.inbox.fresh()
+        pending = list(self.expected)
+        faults = []
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for fault, content in pool.map(self._open, found):
+                if not fault and content not in pending:
+                    fault = 'not expected: %r' % content[:200]
+                if fault:
+                    faults.append(fault)
+                else:
+                    pending.remove(content)
+        faults += ['lost: %r' % content[:200] for content in pending]
+        for fault in faults:
+            print('    ' + fault)
+        report.row(what, '%d messages answered 250' % len(self.expected), '%d arrived' % len(found),
+                   'each once, whole', not faults)
+        self.expected = []
+
+    def _open(self, path):
+        """(fault, which of the expected it is)"""
+        with open(path, 'rb') as file:
+            sealed = mail.to_crlf(file.read())
+        try:
+            entity, signers = self.relay.user.open(sealed)
+            body = mail.split(entity)[1]
+            ident = mail.field_value(mail.split(sealed)[0], b'Message-ID')
+            same = [c for c in self.expected if mail.split(c)[1] == body and
+                    mail.field_value(mail.split(c)[0], b'Message-ID') in (None, ident)]
+            if not same:
+                return 'not expected: %r' % body[:200], None
+            judge.judge_opened(same[0], sealed, entity, signers)
+            return None, same[0]
+        except judge.Wrong as wrong:
+            return str(wrong), None
+
+
+# ---- dialogues ----
+
+def connect(r, state):
+    lmtp = state.startswith('lmtp')
+    return wire.Wire(r.facts['lmtp_port'] if lmtp else r.smtp_port)
+
+
+def reach(session, state):
+    """Bring a session to the state a case begins in."""
+    if state != 'early':
+        session.replies(1)
+    for line in dialogues.STATES[state]:
+        reply = session.ask(line)
+        assert reply and reply[0][0] in '23', (line, reply)
+
+
+def content_of(sent):
+    """The message in a case's bytes, as it must arrive."""
+    text = b''.join(sent)
+    start = text.find(b'From: Bob')
+    if start < 0:
+        return b''
+    return text[start:text.index(b'\r\n.\r\n', start) + 2]
+
+
+def run_dialogue(r, case):
+    with connect(r, case.state) as session:
+        reach(session, case.state)
+        got = []
+        for piece in case.sent[:-1]:
+            got += session.ask(piece)
+        session.send(case.sent[-1])
+        return got + session.rest()
+
+
+def run_dialogues(r, report, ledger):
+    for case in dialogues.COMMANDS:
+        if not report.wants(case.ident):
+            continue
+        replies = run_dialogue(r, case)
+        report.row(case.ident, b''.join(case.sent), squeeze(wire.codes(replies)), case.wanted,
+                   wire.matches(replies, case.wanted))
+        if case.arrives and case.state.startswith('lmtp'):
+            ledger.expect(content_of(case.sent), case.arrives)
+        elif case.arrives:
+            ledger.expect(content_of(case.sent))
+    if report.wants('cmd38'):
+        with connect(r, 'data') as session:
+            reach(session, 'data')
+            session.send(dialogues.letter('cmd38-reset'))
+            session.reset()
+        report.row('cmd38 RST', 'a message without its end', '', '', True)
+
+
+# ---- ends of data ----
+
+def ending_wanted(ending, too_big):
+    if ending.kind == 'stray' or (ending.kind == 'text' and too_big):
+        return '552/5.3.4' if too_big else '550/5.6.0'
+    if ending.kind == 'text':
+        return '250'
+    return '552/5.3.4 ' + ending.wanted.split(' ', 1)[1] if too_big else ending.wanted
+
+
+def ending_text(ending, filler):
+    """(bytes of the message before the look-alike end, the end, what is smuggled behind it)"""
+    head = dialogues.letter(ending.ident.replace(' ', '-'), filler + b'Up to here')
+    return head, ending.ending, dialogues.smuggled(ending.ident)
+
+
+def ending_arrives(ending, text):
+    """Messages of an ending that was answered as wanted: the first, and the smuggled one."""
+    head, end, smuggled = text
+    inner = smuggled[smuggled.index(b'From: Bob'):-3]
+    if ending.kind == 'text':
+        whole = re.sub(rb'\r\n\.', b'\r\n', head + end + smuggled[:-3])
+        return [whole]
+    if ending.kind == 'end':
+        return [head + b'\r\n'] if ending.wanted.startswith('250') else [inner]
+    return []
+
+
+def run_ending(r, text, cut, tls):
+    """cut: where a segment ends, counted from the first byte of the look-alike end"""
+    head, end, smuggled = text
+    with wire.Wire(r.smtp_port) as session:
+        if tls:
+            session.ask(b'', 1)
+            session.ask(dialogues.EHLO)
+            session.ask(b'STARTTLS\r\n')
+            session.start_tls()
+            for line in dialogues.STATES['data']:
+                session.ask(line)
+        else:
+            reach(session, 'data')
+        cuts = [] if cut is None else [len(head) + cut]
+        session.send_cut(head + end + smuggled, cuts)
+        return session.rest()
+
+
+def run_endings(r, report, ledger, how, filler=b'', tls=False):
+    too_big = len(filler) > SMALL
+    for ending in dialogues.ENDINGS:
+        name = '%s, %s' % (ending.ident, how)
+        if not report.wants(name):
+            continue
+        text = ending_text(ending, filler)
+        wanted = ending_wanted(ending, too_big)
+        wrong = []
+        # once whole, then cut at every byte from before to behind it
+        for cut in [None] + list(range(-1, len(ending.ending) + 2)):
+            replies = run_ending(r, text, cut, tls)
+            if not wire.matches(replies, wanted):
+                wrong.append('cut %s: %s' % (cut, wire.codes(replies)))
+            elif not too_big:
+                for content in ending_arrives(ending, text):
+                    ledger.expect(content)
+            elif ending.wanted.startswith('550'):
+                ledger.expect(ending_arrives(ending, text)[0])
+        report.row(name, ending.ending, wrong[0] if wrong else wanted, wanted, not wrong)
+
+
+# ---- messages ----
+
+def decoded(value):
+    """A From field as a client shows it."""
+    return str(email.header.make_header(email.header.decode_header(value.decode('ascii'))))
+
+
+def header_faults(case, outer, inner):
+    """What is wrong with the header that left, beyond what judge.judge() looks at."""
+    lines = outer.split(b'\r\n')
+    if any(len(line) > 998 for line in lines) or not outer.isascii():
+        yield 'a line is too long or not ASCII'
+    names = [name.lower() for name, _ in mail.fields(outer)]
+    for name in (b'from', b'to', b'date', b'message-id') + tuple(n.lower() for n in case.fields):
+        if names.count(name) != 1:
+            yield '%d %s fields' % (names.count(name), name.decode())
+    phrase = mail.field_value(outer, b'From').rpartition(b'<')[0]
+    shown = decoded(phrase).strip().strip('"')
+    if '@' in shown or any(ord(c) < 32 for c in shown):
+        yield 'the name shown is %r' % shown
+    if case.shown and shown != case.shown:
+        yield 'the name shown is %r' % shown
+    for text in case.absent:
+        if text in outer + inner:
+            yield '%r is in the header' % text
+
+
+def send_message(r, case):
+    """The answer to the message, or the first refusal before; a 4xx is tried again, as a key may
+    have to be made first."""
+    stuffed = case.wire if case.wire is not None else \
+        re.sub(rb'(^|\r\n)\.', rb'\1..', case.data) + b'.\r\n'
+    for _ in range(40):
+        with wire.Wire(r.smtp_port) as session:
+            session.replies(1)
+            for line in (dialogues.EHLO, b'MAIL FROM:' + case.mail_from + b'\r\n', dialogues.RCPT,
+                         dialogues.DATA):
+                reply = session.ask(line)[-1]
+                if reply[0] not in '23':
+                    break
+            else:
+                reply = (session.ask(stuffed) or ['closed'])[-1]
+        if reply[0] != '4':
+            return reply
+        time.sleep(0.5)
+    return reply
+
+
+def judge_arrival(r, case):
+    found = r.inbox.wait()
+    if len(found) != 1:
+        return '%d arrived' % len(found)
+    with open(found[0], 'rb') as file:
+        sealed = mail.to_crlf(file.read())
+    try:
+        entity, signers = r.user.open(sealed)
+        judge.judge_opened(case.data, sealed, entity, signers)
+        inner = mail.split(entity)[0]
+        faults = list(header_faults(case, mail.split(sealed)[0], inner))
+    except (judge.Wrong, ValueError) as wrong:
+        faults = ['%s: %s' % (type(wrong).__name__, wrong)]
+    return faults[0] if faults else 'sealed'
+
+
+def run_messages(r, report):
+    for case in messages.CASES:
+        if not report.wants(case.ident):
+            continue
+        reply = send_message(r, case)
+        seen = judge_arrival(r, case) if reply.startswith('250') else reply
+        good = seen == case.wanted or (reply[0] == '5' and wire.matches([reply], case.wanted))
+        report.row(case.ident, case.data, seen, case.wanted, good)
+
+
+def run_sizes(r, report, ledger):
+    """At the limit, and one byte more."""
+    for size, wanted in ((SMALL, '250'), (SMALL + 1, '552/5.3.4'), (4 * SMALL, '552/5.3.4')):
+        head = dialogues.letter('size-%d' % size, b'')
+        body = b'x' * (size - len(head) - 2) + b'\r\n'
+        for how in ('', ' SIZE=%d' % size):
+            with wire.Wire(r.smtp_port) as session:
+                session.replies(1)
+                session.ask(dialogues.EHLO)
+                reply = session.ask(dialogues.MAIL[:-2] + how.encode() + b'\r\n')[0]
+                if reply.startswith('250'):
+                    session.ask(dialogues.RCPT + dialogues.DATA, 2)
+                    reply = session.ask(head + body + b'.\r\n')[0]
+            report.row('msg21 %d bytes%s' % (size, how), head, reply, wanted,
+                       wire.matches([reply], wanted))
+            if reply.startswith('250'):
+                ledger.expect(head + body)
+
+
+# ---- clients ----
+
+def sentence(function):
+    return function.__name__.replace('_', ' ')
+
+
+def run_client(r, report, function):
+    if not report.wants(sentence(function)):
+        return
+    seen, good = function(r)
+    report.row(sentence(function), '', seen, '', good)
+
+
+def run_slow_clients(r, report):
+    """All at once: each takes seconds."""
+    wanted = [function for function in clients.SLOW if report.wants(sentence(function))]
+    with concurrent.futures.ThreadPoolExecutor(len(wanted) or 1) as pool:
+        for function, (seen, good) in zip(wanted, pool.map(lambda f: f(r), wanted)):
+            report.row(sentence(function), '', seen, '', good)
+
+
+def run_lmtp_answers(r, report, ledger):
+    """Answers that differ, and a relay that dies while it gives them."""
+    for function in (clients.lmtp04_one_of_three_is_deferred,
+                     clients.lmtp04_killed_behind_the_first_answer,
+                     clients.lmtp04_killed_between_two_answers):
+        if report.wants(sentence(function)):
+            run_client(r, report, function)
+            for content in clients.ANSWERED.pop(sentence(function)):
+                ledger.expect(content)
+
+
+# ---- the whole ----
+
+def prepare(r):
+    """Nobody's XFORWARD is trusted; a second alias of the user; a second user, whose profile can be
+    suspended."""
+    r.configure('sealrelayd', 'listen', 'xforward = 192.0.2.0/24')
+    r.restart('sealrelayd')
+    r.sealctl('alias', 'add', 'news@relay.example.com', 'alice')
+    r.sealctl('user', 'add', 'second', 'second@home.example.com')
+    r.second, r.second_user, _ = r.profile('second')
+    r.sealctl('alias', 'add', 'second@relay.example.com', 'second')
+    for alias in (r.alias, 'news@relay.example.com', 'second@relay.example.com'):
+        mail.send_retrying(r.smtp_port, 'bob@shop.example.net', alias, dialogues.letter('first'))
+    assert len(r.inbox.wait(3)) == 3
+
+
+def check_logs(r, report):
+    """No sanitizer spoke, nothing of a refused message is left."""
+    faults = []
+    for name in os.listdir(os.path.join(r.dir, 'log')):
+        with open(os.path.join(r.dir, 'log', name), encoding='utf-8', errors='replace') as log:
+            faults += [line.strip() for line in log if re.search(
+                r'ERROR: \w+Sanitizer|runtime error:|ERR_BUG', line)]
+    report.row('logs', '', faults[0] if faults else 'clean', 'clean', not faults)
+    left = []
+    for folder, _, names in os.walk(os.path.join(r.dir, 'relay', 'queue')):
+        left += [n for n in names if not n.startswith('queue.db') and n != 'lock']
+    report.row('queue folder', '', ' '.join(left) or 'nothing left', 'nothing left', not left)
+
+
+def main(build, only=''):
+    report = Report(only)
+    with relay.Relay(build) as r:
+        ledger = Ledger(r)
+        prepare(r)
+        run_dialogues(r, report, ledger)
+        ledger.settle(report, 'arrivals of dialogues')
+        run_endings(r, report, ledger, 'plain')
+        run_endings(r, report, ledger, 'TLS', tls=True)
+        ledger.settle(report, 'arrivals of endings')
+        for function in clients.TLS:
+            run_client(r, report, function)
+        run_lmtp_answers(r, report, ledger)
+        ledger.settle(report, 'arrivals of LMTP')
+        run_messages(r, report)
+        r.configure('sealrelayd', 'limits', 'message_size = %d' % SMALL, 'connections = 30',
+                    'connections_per_peer = 20', 'command_timeout = %ds' % TIMEOUT_S,
+                    'data_timeout = %ds' % TIMEOUT_S)
+        r.restart('sealrelayd')
+        run_endings(r, report, ledger, 'too big', b'x' * 70 * 1024 + b'\r\n')
+        run_sizes(r, report, ledger)
+        run_slow_clients(r, report)
+        run_client(r, report, clients.res01_five_hundred_idle_clients)
+        if report.wants(sentence(clients.a_fair_pace_is_no_drip)):
+            ledger.expect(clients.PACE)
+        ledger.settle(report, 'arrivals of slow clients')
+        check_logs(r, report)
+    print('%d cases, %d wrong%s' % (report.cases, len(report.wrong),
+                                    ': ' + '; '.join(report.wrong) if report.wrong else ''))
+    return 1 if report.wrong or not report.cases else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(*sys.argv[1:]))
