@@ -19,7 +19,7 @@
 #define ALIVE_EVERY_MS   5000
 #define UPKEEP_EVERY_MS  300000
 #define ATTEMPT_FIRST_MS 1000
-#define ATTEMPT_LAST_MS  60000
+#define ATTEMPT_LAST_MS  10000
 #define POOL_PAUSE_MS    500
 #define POOL_NICE        10
 #define FILLERS_MAX      4

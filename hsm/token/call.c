@@ -15,7 +15,7 @@
 #define SESSION_WAIT_S   5
 #define GATE_WAIT_S      2
 #define BACKOFF_FIRST_MS 250
-#define BACKOFF_MAX_MS   30000
+#define BACKOFF_MAX_MS   10000
 
 static struct timespec deadline_in(clockid_t clock, time_t seconds)
 {

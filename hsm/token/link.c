@@ -82,12 +82,13 @@ static void slot_tell(struct buf *seen, CK_SLOT_ID slot, const CK_TOKEN_INFO *to
     buf_printf(seen, "%s\"%s\" (serial %s, slot %lu)", seen->len ? ", " : "", label, serial, slot);
 }
 
+/* A token that is not there may come; which of two is meant does not mend itself. */
 static enum err not_one(const char *text, unsigned matches, struct buf *seen)
 {
     if (matches)
         return err_note(ERR_CONFIG, "PKCS#11 token", "%s matches %u tokens: %s", text, matches,
                         buf_str(seen));
-    return err_note(ERR_CONFIG, "PKCS#11 token", "no token is %s; there are: %s", text,
+    return err_note(ERR_HSM_AWAY, "PKCS#11 token", "no token is %s; there are: %s", text,
                     seen->len ? buf_str(seen) : "none");
 }
 

@@ -29,9 +29,9 @@ struct token_options {
 /* token_open - load, find, log in (one attempt). Never fork afterwards.
  *   out  given on ERR_OK, and on ERR_PIN too: then a locked token, of which every call answers
  *        ERR_PIN until token_unlock succeeds; NULL on every other error
- * Errors: ERR_CONFIG (no module, no such token: never another slot; note says what was looked for
- * and what is there), ERR_PIN (refused, locked, final try, or the marker of an earlier refusal is
- * in state_dir), ERR_HSM_AWAY, ERR_NOMEM. */
+ * Errors: ERR_CONFIG (no module, not one token but several), ERR_HSM_AWAY (no such token, which may
+ * come; never another slot; the note says what was looked for and what is there), ERR_PIN (refused,
+ * locked, final try, or the marker of an earlier refusal is in state_dir), ERR_NOMEM. */
 enum err token_open(const struct token_options *options, struct token **out);
 /* token_close - end every session and finalise the module: before main returns, when no call runs.
  */

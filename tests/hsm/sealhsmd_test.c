@@ -81,7 +81,6 @@ static void a_wrong_configuration_ends_the_program_with_a_reason(void **state)
 {
     static const struct config_case cases[] = {
         {"module = /nonexistent.so\nca_uri = pkcs11:token=x\n", "", "/nonexistent.so"},
-        {"module = %s\nca_uri = pkcs11:token=no-such-token\n", "", "no-such-token"},
         {"module = %s\nca_uri = nonsense\n", "", "nonsense"},
         {"module = %s\n", "", "ca_uri"},
         {"module = %s\nca_uri = pkcs11:token=x\nspeed = 11\n", "", "speed"},
@@ -171,6 +170,34 @@ static void only_the_configured_uid_may_connect(void **state)
     assert_int_equal(file_write_durable(service.conf, buf_bytes(&plain), 0600), ERR_OK);
     assert_int_equal(service_fixture_start(&service), ERR_OK);
     assert_int_equal(hsm_ping(relay), ERR_OK);
+    hsm_free(relay);
+    hsm_free(admin);
+}
+
+/* As after a boot: the reader is slower than we are. */
+static void a_token_that_is_not_there_yet_is_waited_for(void **state)
+{
+    struct hsm *relay = service_fixture_open(service.relay_socket, CALL_MS);
+    struct hsm *admin = service_fixture_open(service.admin_socket, CALL_MS);
+    CLEANUP(buf_clear) struct buf status = {0};
+    char tokens[128], away[128];
+    int64_t until_ms;
+
+    (void)state;
+    (void)snprintf(tokens, sizeof tokens, "%s/tokens", service.softhsm.dir);
+    (void)snprintf(away, sizeof away, "%s/away", service.softhsm.dir);
+    assert_int_equal(service_fixture_end(&service, SIGTERM), 0);
+    assert_int_equal(rename(tokens, away), 0);
+    assert_int_equal(mkdir(tokens, 0700), 0);
+    assert_int_equal(service_fixture_start(&service), ERR_OK);
+    assert_int_equal(hsm_ping(relay), ERR_HSM_AWAY);
+    assert_int_equal(hsm_status(admin, &status), ERR_OK);
+    assert_non_null(strstr(buf_str(&status), "no token is"));
+    assert_int_equal(rmdir(tokens), 0);
+    assert_int_equal(rename(away, tokens), 0);
+    until_ms = clock_mono_ms() + 15000;
+    while (hsm_ping(relay) != ERR_OK)
+        assert_in_range(clock_mono_ms(), 0, until_ms);
     hsm_free(relay);
     hsm_free(admin);
 }
@@ -375,6 +402,7 @@ int main(void)
         cmocka_unit_test(sockets_of_the_service_manager_are_served_and_it_is_told),
         cmocka_unit_test(a_module_that_hangs_costs_the_pings_but_not_the_service),
         cmocka_unit_test(demanded_sockets_that_are_missing_are_an_error),
+        cmocka_unit_test(a_token_that_is_not_there_yet_is_waited_for),
         cmocka_unit_test(a_refused_pin_leaves_the_service_up_until_it_is_unlocked),
     };
 

@@ -156,13 +156,10 @@ static void no_pin_is_tried_that_could_lock_the_token(void **state)
 
 static void a_dead_token_is_opened_anew_with_fresh_handles(void **state)
 {
-    static const CK_RV codes[] = {CKR_DEVICE_ERROR,
-                                  CKR_DEVICE_REMOVED,
-                                  CKR_TOKEN_NOT_PRESENT,
-                                  CKR_SESSION_HANDLE_INVALID,
-                                  CKR_SESSION_CLOSED,
-                                  CKR_USER_NOT_LOGGED_IN,
-                                  CKR_CRYPTOKI_NOT_INITIALIZED};
+    static const CK_RV codes[] = {CKR_DEVICE_ERROR,       CKR_DEVICE_REMOVED,
+                                  CKR_TOKEN_NOT_PRESENT,  CKR_SESSION_HANDLE_INVALID,
+                                  CKR_SESSION_CLOSED,     CKR_USER_NOT_LOGGED_IN,
+                                  CKR_KEY_HANDLE_INVALID, CKR_CRYPTOKI_NOT_INITIALIZED};
     struct test_key key;
 
     (void)state;
