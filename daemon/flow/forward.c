@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* forward.c - a stranger's message becomes a sealed one; read forward_steps() from top to bottom.
  *
- * Everything a message gathers on its way lies in a parcel, so that each step is one call and
- * cleaning up is one call. Nothing reaches the queue but what seal_run() wrote. */
+ * Everything a message gathers on its way lies in a parcel (parcel.h), so that each step is one
+ * call and cleaning up is one call. Nothing reaches the queue but what seal_run() wrote. */
 #include "daemon/flow/forward.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/failpoint.h"
-#include "daemon/flow/correspond.h"
-#include "daemon/message/rewrite.h"
+#include "daemon/flow/parcel.h"
 #include "daemon/policy/return_path.h"
 #include "daemon/smime/seal.h"
 #include "hsm/provider/provider.h"
@@ -17,27 +16,6 @@
 #include <string.h>
 #include <strings.h>
 #include <time.h>
-
-/* Stands for strangers who name no usable address at all. */
-#define UNKNOWN_SENDER "unknown-sender@invalid"
-
-struct parcel {
-    struct message message;
-    struct rewrite_parties parties;
-    struct hsm_profile profile;
-    struct store_alias alias;
-    struct correspondent sender;
-    struct correspondent others[REWRITE_ADDRESSES_MAX];
-    size_t n_others;
-    struct rewrite_map map[REWRITE_ADDRESSES_MAX];
-    size_t n_map;
-    unsigned new_keys;
-    struct rewrite_output rewritten;
-    STACK_OF(X509) * extra_certs;
-    STACK_OF(X509) * recipients;
-    EVP_PKEY *key;
-    struct queue_writer *writer;
-};
 
 static void certs_free(STACK_OF(X509) * certs)
 {
@@ -59,17 +37,6 @@ static void parcel_clear(struct parcel *p)
     queue_abort(p->writer);
 }
 
-static struct correspond_request request_of(const struct forward *f, const struct forward_job *job,
-                                            const struct parcel *p)
-{
-    return (struct correspond_request){.store = f->store,
-                                       .hsm = f->hsm,
-                                       .profile = &p->profile,
-                                       .alias = &p->alias,
-                                       .now_s = job->now_s,
-                                       .deadline_mono_ms = job->deadline_mono_ms};
-}
-
 static enum err find_profile(struct forward *f, const struct forward_job *job, struct parcel *p)
 {
     enum err e;
@@ -82,108 +49,6 @@ static enum err find_profile(struct forward *f, const struct forward_job *job, s
         return e;
     return store_alias_materialise(f->store, &job->route->alias, job->route->address,
                                    f->limits.catch_all_per_day, job->now_s, &p->alias);
-}
-
-/* Whom the message says it is from, else its envelope, else nobody in particular. */
-static const char *sender_address(const struct forward_job *job, const struct parcel *p)
-{
-    if (p->parties.from.addr)
-        return p->parties.from.addr;
-    return address_is_valid(job->mail_from) ? job->mail_from : UNKNOWN_SENDER;
-}
-
-static enum err find_or_make_sender(struct forward *f, const struct forward_job *job,
-                                    struct parcel *p)
-{
-    struct correspond_request r = request_of(f, job, p);
-    const char *address = sender_address(job, p);
-    enum err e;
-
-    if (failpoint("forward.correspondent"))
-        return ERR_SHARE;
-    e = correspond_find(&r, address, &p->sender);
-    if (e == ERR_NOT_FOUND) {
-        err_note_clear();
-        p->new_keys++;
-        e = correspond_make(&r, address, false, &p->sender);
-    }
-    return e ? e : store_correspondent_seen(f->store, p->sender.row.id, job->now_s);
-}
-
-static bool is_mapped(const struct parcel *p, const char *address)
-{
-    for (size_t i = 0; i < p->n_map; i++)
-        if (strcmp(p->map[i].from_addr, address) == 0)
-            return true;
-    return false;
-}
-
-static void map_add(struct parcel *p, const char *from, const char *to)
-{
-    p->map[p->n_map++] = (struct rewrite_map){.from_addr = from, .to_addr = to};
-}
-
-/* The user's own aliases are shown as they are: the user knows them. */
-static bool is_own_alias(struct forward *f, const struct parcel *p, const char *address)
-{
-    struct store_alias alias;
-    address_text folded;
-    bool own;
-
-    if (strlen(address) > HSM_ADDRESS_MAX)
-        return false;
-    memcpy(folded, address, strlen(address) + 1);
-    address_fold(folded);
-    own = strcmp(folded, p->alias.address) == 0 ||
-          (!store_alias_find(f->store, folded, &alias) && !alias.catch_all &&
-           strcmp(alias.user, p->alias.user) == 0);
-    err_note_clear();
-    return own;
-}
-
-/* One more address of the header. Running out of keys leaves it out; anything worse is an error. */
-static enum err map_address(struct forward *f, const struct forward_job *job, struct parcel *p,
-                            const char *address)
-{
-    struct correspond_request r = request_of(f, job, p);
-    struct correspondent *c = &p->others[p->n_others];
-    enum err e;
-
-    if (p->n_map == REWRITE_ADDRESSES_MAX || is_mapped(p, address))
-        return ERR_OK;
-    if (is_own_alias(f, p, address)) {
-        map_add(p, address, address);
-        return ERR_OK;
-    }
-    e = correspond_find(&r, address, c);
-    if (e == ERR_NOT_FOUND) {
-        err_note_clear();
-        if (p->new_keys >= f->limits.keys_per_message)
-            return ERR_OK;
-        p->new_keys++;
-        e = correspond_make(&r, address, true, c);
-    }
-    if (e == ERR_SHARE || e == ERR_LIMIT) {
-        err_note_clear();
-        return ERR_OK;
-    }
-    if (e)
-        return e;
-    p->n_others++;
-    map_add(p, address, c->row.reverse);
-    return ERR_OK;
-}
-
-static enum err map_addresses(struct forward *f, const struct forward_job *job, struct parcel *p)
-{
-    const struct mailbox_list *lists[] = {&p->parties.reply_to, &p->parties.to, &p->parties.cc};
-    enum err e = ERR_OK;
-
-    map_add(p, sender_address(job, p), p->sender.row.reverse);
-    for (size_t l = 0; l < sizeof lists / sizeof *lists; l++)
-        for (size_t i = 0; !e && i < lists[l]->n; i++)
-            e = map_address(f, job, p, lists[l]->items[i].addr);
-    return e;
 }
 
 static enum err not_before(const X509 *cert, int64_t *out)
@@ -217,7 +82,7 @@ static enum err rewrite(struct forward *f, const struct forward_job *job, struct
         .parties = &p->parties,
         .relay_id = f->relay_id,
         .alias = p->alias.address,
-        .sender_addr = sender_address(job, p),
+        .sender_addr = parcel_sender_address(job, p),
         .sender_reverse = p->sender.row.reverse,
         .map = p->map,
         .n_map = p->n_map,
@@ -362,9 +227,9 @@ static enum err forward_steps(struct forward *f, const struct forward_job *job,
     if (!e)
         e = find_profile(f, job, &p);
     if (!e)
-        e = in_time(job, find_or_make_sender(f, job, &p));
+        e = in_time(job, parcel_sender(f, job, &p));
     if (!e)
-        e = in_time(job, map_addresses(f, job, &p));
+        e = in_time(job, parcel_map(f, job, &p));
     if (!e)
         e = rewrite(f, job, &p);
     if (!e)
