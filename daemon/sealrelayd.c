@@ -35,6 +35,7 @@ struct relay {
     struct hsm *hsm;
     struct store *store;
     struct queue *queue;
+    struct verdict_checker *verdict;
     struct forward forward;
     struct receive *server;
     struct runner *runner;
@@ -84,6 +85,18 @@ static enum err open_state(struct relay *r)
     return e ? e : queue_release_active(r->queue);
 }
 
+static enum err open_verdict(struct relay *r)
+{
+    const struct relay_config *c = &r->config;
+    struct verdict_options options = {.rspamd = c->rspamd,
+                                      .timeout_s = c->verdict_timeout_s,
+                                      .password_file = c->verdict_password_file,
+                                      .authserv_id = c->authserv_id};
+    enum err e = verdict_source_parse(c->verdict_source, &options.source);
+
+    return e ? e : verdict_open(&options, &r->verdict);
+}
+
 static void fill_hops(struct relay *r)
 {
     for (size_t i = 0; i < r->config.n_hops; i++) {
@@ -113,6 +126,7 @@ static void fill_forward(struct relay *r)
         .store = r->store,
         .hsm = r->hsm,
         .queue = r->queue,
+        .verdict = r->verdict,
         .draining = &r->draining,
         .relay_id = c->hostname,
         .hop_domains = r->hop_domains,
@@ -206,6 +220,9 @@ static enum err relay_open(struct relay *r)
 
     if (e)
         return fail("state", e);
+    e = open_verdict(r);
+    if (e)
+        return fail("verdict", e);
     fill_hops(r);
     fill_forward(r);
     e = open_server(r);
@@ -224,6 +241,7 @@ static void relay_close(struct relay *r)
     control_stop(r->control);
     receive_free(r->server);
     runner_stop(r->runner);
+    verdict_close(r->verdict);
     queue_close(r->queue);
     store_close(r->store);
     hsm_free(r->hsm);
@@ -251,12 +269,19 @@ static int usage(void)
     return EX_USAGE;
 }
 
-static int check_config(const struct relay_config *c)
+static int check_config(struct relay *r)
 {
-    enum err e = relay_config_probe(c);
+    enum err e = relay_config_probe(&r->config);
 
     if (e) {
         (void)fail("next hop", e);
+        return EX_CONFIG;
+    }
+    e = open_verdict(r);
+    if (!e)
+        e = verdict_ping(r->verdict);
+    if (e) {
+        (void)fail("verdict", e);
         return EX_CONFIG;
     }
     (void)puts("configuration is good");
@@ -293,7 +318,7 @@ int main(int argc, char **argv)
         return EX_CONFIG;
     }
     if (check)
-        status = check_config(&relay.config);
+        status = check_config(&relay);
     else {
         enum err e = relay_open(&relay);
 

@@ -6,6 +6,7 @@ BUILD_PACKAGES=(
     gcc libc6-dev cmake ninja-build pkg-config
     libssl-dev libp11-dev libp11-kit-dev libesmtp-dev libgmime-3.0-dev libsqlite3-dev
     libprotobuf-c-dev protobuf-c-compiler libinih-dev libsystemd-dev libcjson-dev
+    libcurl4-openssl-dev
 )
 # A SoftHSM token, a Postfix as next hop, clients to show what arrives.
 DEMO_PACKAGES=(softhsm2 postfix openssl curl jq ca-certificates)

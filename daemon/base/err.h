@@ -29,6 +29,8 @@ enum err_class {
     X(ERR_LIMIT, CLASS_TEMP, "4.7.1", "Too many new correspondents, try again later")              \
     X(ERR_SHARE, CLASS_TEMP, "4.7.1", "No key ready for this recipient, try again later")          \
     X(ERR_NOT_ACTIVE, CLASS_TEMP, "4.2.1", "Mailbox is not ready to take mail, try again later")   \
+    X(ERR_SENDER_DEFERRED, CLASS_TEMP, "4.7.1", "Not taken at first, try again later")             \
+    X(ERR_UNCHECKED, CLASS_TEMP, "4.7.0", "Sender cannot be checked now, try again later")         \
     X(ERR_OTHER_PROFILE, CLASS_TEMP, "4.5.3", "One recipient's user at a time, send again")        \
     X(ERR_NO_ALIAS, CLASS_PERM, "5.1.1", "No such recipient here")                                 \
     X(ERR_TOO_BIG, CLASS_PERM, "5.3.4", "Message too big")                                         \
@@ -40,6 +42,8 @@ enum err_class {
     X(ERR_NOT_FOUND, CLASS_PERM, "5.1.0", "Not found")                                             \
     X(ERR_EXISTS, CLASS_PERM, "5.1.0", "Exists already")                                           \
     X(ERR_REFUSED, CLASS_PERM, "5.7.1", "Refused by policy")                                       \
+    X(ERR_SENDER_FAILED, CLASS_PERM, "5.7.1", "Sender's domain does not authorise this message")   \
+    X(ERR_SPAM, CLASS_PERM, "5.7.1", "Message looks like spam")                                    \
     X(ERR_FORMAT, CLASS_PERM, "5.6.0", "Malformed data")                                           \
     X(ERR_USAGE, CLASS_PERM, "5.5.4", "Wrong use of a command")                                    \
     X(ERR_WRONG_STATE, CLASS_PERM, "5.7.1", "Not possible in the present state")                   \

@@ -35,6 +35,11 @@ static const struct ini_key keys[] = {
     CONFIG("listen", "xforward", INI_LIST, xforward, 0, 0, false),
     CONFIG("listen", "tls_certificate", INI_STRING, tls_certificate, 0, 0, false),
     CONFIG("listen", "tls_key", INI_STRING, tls_key, 0, 0, false),
+    CONFIG("verdict", "source", INI_STRING, verdict_source, 0, 0, false),
+    CONFIG("verdict", "rspamd", INI_STRING, rspamd, 0, 0, false),
+    CONFIG("verdict", "timeout", INI_TIME, verdict_timeout_s, 1, 15, false),
+    CONFIG("verdict", "password_file", INI_STRING, verdict_password_file, 0, 0, false),
+    CONFIG("verdict", "authserv_id", INI_STRING, authserv_id, 0, 0, false),
     CONFIG("limits", "connections", INI_UINT, connections, 1, 10000, false),
     CONFIG("limits", "connections_per_peer", INI_UINT, connections_per_peer, 1, 10000, false),
     CONFIG("limits", "socketmap_connections", INI_UINT, socketmap_connections, 1, 10000, false),
@@ -91,6 +96,7 @@ static const struct relay_config defaults = {
     .connections_per_peer = 50,
     .socketmap_connections = 200,
     .recipients = 100,
+    .verdict_timeout_s = 5,
     .message_size = 25u << 20,
     .memory = 1u << 30,
     .command_timeout_s = 300,
@@ -119,11 +125,55 @@ static enum err fill_defaults(struct relay_config *c)
         e = set_default(&c->deliver_socket, "/run/sealdeliver/jobs");
     if (!e)
         e = set_default(&c->control_socket, "/run/sealrelay/control.sock");
+    if (!e)
+        e = set_default(&c->verdict_source, "none");
     for (size_t i = 0; !e && i < c->n_hops; i++)
         e = set_default(&c->hops[i].tls, "none");
     if (!c->free_min)
         c->free_min = c->message_size + c->message_size / 2;
     return e;
+}
+
+static bool is_loopback(const char *host, size_t len)
+{
+    return (len > 4 && strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") >= len) ||
+           (len == 9 && strncmp(host, "localhost", 9) == 0) ||
+           (len == 5 && strncmp(host, "[::1]", 5) == 0);
+}
+
+/* Messages go there in clear, so it is on this machine. */
+static enum err check_rspamd(const char *path, const char *url)
+{
+    const char *host = strncmp(url, "http://", 7) == 0 ? url + 7 : "";
+    const char *port = strrchr(host, ':');
+    size_t digits = port ? strspn(port + 1, "0123456789") : 0;
+
+    if (!port || digits == 0 || digits > 5 || port[1 + digits])
+        return err_note(ERR_CONFIG, path, "[verdict] rspamd: want http://host:port and no more");
+    if (!is_loopback(host, (size_t)(port - host)))
+        return err_note(ERR_CONFIG, path,
+                        "[verdict] rspamd: messages go there in clear, so on loopback only");
+    return ERR_OK;
+}
+
+/* A setting of another source than the one in use is a mistake about what is checked. */
+static enum err check_verdict(const char *path, const struct relay_config *c)
+{
+    bool rspamd = strcmp(c->verdict_source, "rspamd") == 0;
+    bool field = strcmp(c->verdict_source, "authentication-results") == 0;
+
+    if (!rspamd && !field && strcmp(c->verdict_source, "none") != 0)
+        return err_note(ERR_CONFIG, path,
+                        "[verdict] source: want none, rspamd or authentication-results");
+    if (rspamd && !c->rspamd)
+        return err_note(ERR_CONFIG, path, "[verdict] rspamd is missing; where is it?");
+    if (!rspamd && (c->rspamd || c->verdict_password_file))
+        return err_note(ERR_CONFIG, path,
+                        "[verdict] rspamd and password_file need source = rspamd");
+    if (field != (c->authserv_id != NULL))
+        return err_note(ERR_CONFIG, path,
+                        "[verdict] authserv_id and source = authentication-results go together");
+    return rspamd ? check_rspamd(path, c->rspamd) : ERR_OK;
 }
 
 static enum err check_hop(const char *path, const struct relay_hop *hop)
@@ -153,6 +203,8 @@ static enum err check(const char *path, struct relay_config *c)
         e = check_hop(path, &c->hops[i]);
         has_default = has_default || !c->hops[i].domain[0];
     }
+    if (!e)
+        e = check_verdict(path, c);
     if (e)
         return e;
     if (c->domains.n == 0)

@@ -37,6 +37,12 @@ struct relay_config {
     struct ini_list xforward;
     char *tls_certificate;
     char *tls_key;
+    /* [verdict] */
+    char *verdict_source; /* "none", "rspamd" or "authentication-results" */
+    char *rspamd;         /* http://host:port on loopback, no path */
+    unsigned verdict_timeout_s;
+    char *verdict_password_file;
+    char *authserv_id;
     /* [limits] */
     unsigned connections;
     unsigned connections_per_peer;

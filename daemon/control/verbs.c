@@ -186,7 +186,7 @@ static enum err verb_drain_stop(void *ctx, const cJSON *request, cJSON *answer)
     return verb_drain_status(ctx, request, answer);
 }
 
-static enum err need_profile(const cJSON *request, const char **out)
+enum err verb_need_profile(const cJSON *request, const char **out)
 {
     enum err e = verb_need(request, "profile", out);
 
@@ -199,7 +199,7 @@ static enum err verb_profile_notify(void *ctx, const cJSON *request, cJSON *answ
 {
     const struct relay_verbs *v = ctx;
     const char *profile;
-    enum err e = need_profile(request, &profile);
+    enum err e = verb_need_profile(request, &profile);
 
     (void)answer;
     if (e)
@@ -213,7 +213,7 @@ static enum err verb_profile_keys(void *ctx, const cJSON *request, cJSON *answer
 {
     const struct relay_verbs *v = ctx;
     const char *profile;
-    enum err e = need_profile(request, &profile);
+    enum err e = verb_need_profile(request, &profile);
 
     (void)answer;
     if (e)
@@ -227,7 +227,7 @@ static enum err verb_profile_forget(void *ctx, const cJSON *request, cJSON *answ
 {
     const struct relay_verbs *v = ctx;
     const char *profile;
-    enum err e = need_profile(request, &profile);
+    enum err e = verb_need_profile(request, &profile);
 
     (void)answer;
     if (!e && v->profile_forget)
@@ -255,6 +255,7 @@ const struct control_verb relay_verbs[] = {
     {"profile.notify", verb_profile_notify},
     {"profile.keys", verb_profile_keys},
     {"profile.forget", verb_profile_forget},
+    {"profile.policy", verb_profile_policy},
     {"status", verb_status},
 };
 const size_t n_relay_verbs = sizeof relay_verbs / sizeof *relay_verbs;

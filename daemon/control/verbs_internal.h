@@ -23,4 +23,10 @@ enum err verb_queue_retry(void *ctx, const cJSON *request, cJSON *answer);
 enum err verb_queue_flush(void *ctx, const cJSON *request, cJSON *answer);
 enum err verb_queue_drop(void *ctx, const cJSON *request, cJSON *answer);
 
+/* verbs_policy.c */
+enum err verb_profile_policy(void *ctx, const cJSON *request, cJSON *answer);
+
+/* verb_need_profile - the id of a profile that the request names. Errors: ERR_USAGE. */
+enum err verb_need_profile(const cJSON *request, const char **out);
+
 #endif

@@ -7,6 +7,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/failpoint.h"
 #include "daemon/flow/parcel.h"
+#include "daemon/flow/verdict_lines.h"
 #include "daemon/policy/return_path.h"
 #include "daemon/smime/seal.h"
 #include "hsm/provider/provider.h"
@@ -39,14 +40,27 @@ static void parcel_clear(struct parcel *p)
 
 static enum err find_profile(struct forward *f, const struct forward_job *job, struct parcel *p)
 {
-    enum err e;
-
     if (failpoint("forward.profile"))
         return ERR_HSM_AWAY;
-    e = policy_profile(&f->policy, &job->route->alias, &p->profile);
+    return policy_profile(&f->policy, &job->route->alias, &p->profile);
+}
+
+static enum err apply_policy(struct forward *f, const struct forward_job *job, struct parcel *p)
+{
+    struct sender_policy policy;
+    enum err e = store_policy_get(f->store, p->profile.profile, &policy);
+
+    if (!e && failpoint("forward.policy"))
+        e = ERR_BUSY;
+    return e ? e : policy_sender(job->verdict, &policy, &p->marks);
+}
+
+/* A catch-all's new alias, made only for mail that is taken. */
+static enum err find_alias(struct forward *f, const struct forward_job *job, struct parcel *p)
+{
     p->alias = job->route->alias;
-    if (e || !p->alias.catch_all)
-        return e;
+    if (!p->alias.catch_all)
+        return ERR_OK;
     return store_alias_materialise(f->store, &job->route->alias, job->route->address,
                                    f->limits.catch_all_per_day, job->now_s, &p->alias);
 }
@@ -61,22 +75,10 @@ static enum err not_before(const X509 *cert, int64_t *out)
     return ERR_OK;
 }
 
-static bool has_expired_cert(const struct hsm_profile *profile)
-{
-    for (size_t i = 0; i < profile->n_certs; i++)
-        if (profile->certs[i].expired)
-            return true;
-    return false;
-}
-
 static enum err rewrite(struct forward *f, const struct forward_job *job, struct parcel *p)
 {
-    CLEANUP(buf_clear) struct buf line = {0};
-    const char *verdict[] = {
-        NULL,
-        "Sealrelay-Notice: a certificate of yours has expired; enrol a new key within 90 days of "
-        "its end",
-    };
+    CLEANUP(verdict_lines_clear) struct verdict_lines verdict = {0};
+    enum err e = verdict_lines_make(job->verdict, &p->marks, &p->profile, &verdict);
     struct rewrite_input in = {
         .message = &p->message,
         .parties = &p->parties,
@@ -86,18 +88,17 @@ static enum err rewrite(struct forward *f, const struct forward_job *job, struct
         .sender_reverse = p->sender.row.reverse,
         .map = p->map,
         .n_map = p->n_map,
-        .verdict = verdict,
-        .n_verdict = has_expired_cert(&p->profile) ? 2 : 1,
+        .verdict = verdict.lines,
+        .n_verdict = verdict.n,
+        .unverified = p->marks.unverified,
+        .spam = p->marks.spam,
         .now_s = job->now_s,
         .message_id_domain = address_domain(p->alias.address),
         .hide_subject = f->limits.hide_subject,
     };
-    enum err e = not_before(p->sender.cert, &in.cert_not_before_s);
 
-    verdict_line_append(&line, job->verdict);
-    verdict[0] = buf_str(&line);
     if (!e)
-        e = buf_error(&line);
+        e = not_before(p->sender.cert, &in.cert_not_before_s);
     if (!e && failpoint("forward.rewrite"))
         e = ERR_NOMEM;
     return e ? e : rewrite_forward(&in, &p->rewritten);
@@ -226,6 +227,10 @@ static enum err forward_steps(struct forward *f, const struct forward_job *job,
                                  &p.parties);
     if (!e)
         e = find_profile(f, job, &p);
+    if (!e)
+        e = apply_policy(f, job, &p);
+    if (!e)
+        e = find_alias(f, job, &p);
     if (!e)
         e = in_time(job, parcel_sender(f, job, &p));
     if (!e)

@@ -101,8 +101,9 @@ static struct reply on_rcpt(void *ctx, struct receive_transaction *t, const char
  * word from store or key service is a fault of ours: the sender shall try again. */
 static bool is_refusal(enum err e)
 {
-    static const enum err refusals[] = {ERR_NO_ALIAS, ERR_TOO_BIG, ERR_BARE_LINE, ERR_TWO_FROM,
-                                        ERR_HEADER,   ERR_HOPS,    ERR_LOOP};
+    static const enum err refusals[] = {ERR_NO_ALIAS, ERR_TOO_BIG,       ERR_BARE_LINE,
+                                        ERR_TWO_FROM, ERR_HEADER,        ERR_HOPS,
+                                        ERR_LOOP,     ERR_SENDER_FAILED, ERR_SPAM};
 
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
         if (refusals[i] == e)

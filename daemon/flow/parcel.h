@@ -9,11 +9,13 @@
 #include "daemon/flow/correspond.h"
 #include "daemon/flow/forward.h"
 #include "daemon/message/rewrite.h"
+#include "daemon/policy/sender.h"
 
 struct parcel {
     struct message message;
     struct rewrite_parties parties;
     struct hsm_profile profile;
+    struct sender_marks marks;
     struct store_alias alias;
     struct correspondent sender;
     struct correspondent others[REWRITE_ADDRESSES_MAX];

@@ -107,6 +107,20 @@ static enum err mapped_append(struct buf *out, const char *name, const char *rea
     return e ? e : mailbox_append(out, buf_str(&shown), to);
 }
 
+/* Clients show no protected field: what the reader must not miss stands before the name. */
+static enum err sender_append(const struct rewrite_input *in, struct buf *out)
+{
+    CLEANUP(buf_clear) struct buf shown = {0};
+    enum err e;
+
+    if (in->unverified)
+        buf_append_str(&shown, "[unverified] ");
+    shown_name_append(&shown, in->parties->from.name,
+                      in->sender_addr ? in->sender_addr : "unknown sender");
+    e = buf_error(&shown);
+    return e ? e : mailbox_append(out, buf_str(&shown), in->sender_reverse);
+}
+
 /* Address fields in the making. */
 struct addresses {
     const struct rewrite_input *in;
@@ -212,9 +226,8 @@ static enum err parties_append(const struct rewrite_input *in, struct buf *out)
 {
     struct addresses a = {in, REWRITE_ADDRESSES_MAX, false};
     const struct rewrite_parties *p = in->parties;
-    const char *real = in->sender_addr ? in->sender_addr : "unknown sender";
     size_t begun = field_begin(out, "From");
-    enum err e = mapped_append(out, p->from.name, real, in->sender_reverse);
+    enum err e = sender_append(in, out);
 
     field_end(out, begun);
     if (!e)
@@ -279,5 +292,7 @@ enum err outer_append(const struct rewrite_input *in, const struct date *date, s
         e = field_keep(out, in->message, "Auto-Submitted");
     if (!e)
         e = field_keep(out, in->message, "Precedence");
+    if (in->spam)
+        buf_append_str(out, "X-Spam-Flag: YES\r\n");
     return e ? e : buf_error(out);
 }

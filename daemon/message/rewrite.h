@@ -5,8 +5,8 @@
  * Pure: who the reverse addresses are is decided by flow/forward.c between the two calls. Kept are
  * From, To, Cc, Reply-To (mapped), Subject, Date, Message-ID, In-Reply-To, References, List-Id,
  * List-Unsubscribe (web links only), List-Unsubscribe-Post, Auto-Submitted, Precedence; all else
- * stays behind. The inner entity protects the same fields (RFC 9788), the original Date, and the
- * verdict.
+ * stays behind, above all what claims to be a verdict. The inner entity protects the same fields
+ * (RFC 9788), the original Date, and the verdict.
  */
 #ifndef SEALRELAY_MESSAGE_REWRITE_H
 #define SEALRELAY_MESSAGE_REWRITE_H
@@ -53,6 +53,8 @@ struct rewrite_input {
     const char *const
         *verdict; /* protected field lines, ASCII, without CRLF: "Sealrelay-Verdict: unchecked" */
     size_t n_verdict;
+    bool unverified; /* From is shown as "[unverified] Name - user at example.com" */
+    bool spam;       /* X-Spam-Flag: YES, for the mailbox's filters */
     int64_t now_s;
     int64_t cert_not_before_s;     /* of the sender certificate */
     const char *message_id_domain; /* for a message without (usable) Message-ID: alias domain */

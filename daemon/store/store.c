@@ -39,6 +39,8 @@ static const char *const store_steps[STORE_SCHEMA] = {
     "CREATE INDEX sender_key_profile ON sender_key (profile);"
     "CREATE TABLE notice_key (profile TEXT PRIMARY KEY, reverse TEXT NOT NULL, cert BLOB NOT NULL,"
     "  blob BLOB NOT NULL) STRICT;",
+    "CREATE TABLE sender_policy (profile TEXT PRIMARY KEY, failing TEXT NOT NULL,"
+    "  spam TEXT NOT NULL, unchecked TEXT NOT NULL) STRICT, WITHOUT ROWID;",
 };
 
 static const struct sql_schema store_schema = {

@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define STORE_SCHEMA 1 /* newer is refused, older is migrated */
+#define STORE_SCHEMA 2 /* newer is refused, older is migrated */
 
 struct store;
 
@@ -132,7 +132,7 @@ enum err store_sender_key_each(struct store *s, int64_t correspondent, const cha
 enum err store_notice_key_get(struct store *s, const char *profile, struct hsm_sender *out);
 enum err store_notice_key_set(struct store *s, const char *profile, const struct hsm_sender *key);
 
-/* store_profile_forget - drop every key of a deleted profile. */
+/* store_profile_forget - drop every key of a deleted profile, and its policy. */
 enum err store_profile_forget(struct store *s, const char *profile);
 
 /* store_checkpoint - fold the write-ahead log into the database; for backups and orderly ends. */

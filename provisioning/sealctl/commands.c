@@ -37,6 +37,8 @@ const struct command commands[] = {
     {"profile", "list", "", 0, 0, 0, profile_list_command, "all profiles"},
     {"profile", "show", "PROFILE", 1, 1, 0, profile_show_command,
      "one profile with its certificates and user keys"},
+    {"profile", "policy", "PROFILE", 1, 1, OPT_POLICY, profile_policy_command,
+     "what becomes of mail whose sender is doubtful; shown, or set"},
     {"alias", "add", "ADDRESS USER", 2, 2, OPT_MAILBOX, alias_add_command,
      "an alias; *@sub.relay.example takes a whole sub-domain"},
     {"alias", "remove", "ADDRESS", 1, 1, OPT_YES, alias_remove_command,

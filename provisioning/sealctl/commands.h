@@ -17,6 +17,7 @@ enum {
     OPT_ALL = 1 << 7,
     OPT_DRAIN = 1 << 8,
     OPT_YES = 1 << 9,
+    OPT_POLICY = 1 << 10,
 };
 
 /* args: the positional arguments, within min_args and max_args; NULL behind the last. */
@@ -58,6 +59,12 @@ enum err profile_suspend_command(struct session *s, char **args);
 enum err profile_resume_command(struct session *s, char **args);
 enum err profile_rekey_command(struct session *s, char **args);
 enum err profile_delete_command(struct session *s, char **args);
+
+/* profile_policy.c */
+enum err profile_policy_command(struct session *s, char **args);
+/* profile_policy_add - the relay's part of what there is to show of a profile; on standard error if
+ * the relay does not answer. */
+void profile_policy_add(struct session *s, const char *profile, cJSON *shown);
 
 /* people.c */
 enum err user_add_command(struct session *s, char **args);

@@ -304,7 +304,9 @@ enum err profile_show_command(struct session *s, char **args)
         e = hsm_profile_show(hsm, args[0], &text);
     if (!e)
         e = parse_document(&text, &shown);
-    if (!e)
-        print_object(s, shown);
-    return e;
+    if (e)
+        return e;
+    profile_policy_add(s, args[0], shown);
+    print_object(s, shown);
+    return ERR_OK;
 }

@@ -44,6 +44,9 @@ struct session {
     const char *user;
     const char *request;
     const char *state;
+    const char *failing; /* profile policy */
+    const char *spam;
+    const char *unchecked;
     struct settings {
         char *hsm_socket;
         char *relay_socket;

@@ -21,8 +21,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define RELAY "[relay]\nhostname = r.example.com\ndomains = r.example.com\nstate_dir = /x\n"
-#define HOP   "[next-hop default]\nhost = 127.0.0.1\n"
+#define RELAY  "[relay]\nhostname = r.example.com\ndomains = r.example.com\nstate_dir = /x\n"
+#define RSPAMD "[verdict]\nsource = rspamd\nrspamd = http://"
+#define HOP    "[next-hop default]\nhost = 127.0.0.1\n"
 
 static enum err load(const char *text, struct relay_config *c)
 {
@@ -73,6 +74,32 @@ static void domains_and_hops_of_their_own_are_read(void **state)
     relay_config_clear(&c);
 }
 
+static void whoever_judges_senders_is_read(void **state)
+{
+    static const char *const hosts[] = {"127.0.0.1", "127.8.9.10", "localhost", "[::1]"};
+    struct relay_config c;
+
+    (void)state;
+    assert_int_equal(load(RELAY HOP, &c), ERR_OK);
+    assert_string_equal(c.verdict_source, "none");
+    assert_int_equal(c.verdict_timeout_s, 5);
+    relay_config_clear(&c);
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
+        char text[512];
+
+        (void)snprintf(text, sizeof text, RELAY HOP RSPAMD "%s:11333\ntimeout = 3s\n", hosts[i]);
+        assert_int_equal(load(text, &c), ERR_OK);
+        assert_int_equal(c.verdict_timeout_s, 3);
+        relay_config_clear(&c);
+    }
+    assert_int_equal(load(RELAY HOP "[verdict]\nsource = authentication-results\n"
+                                    "authserv_id = mx.example.com\n",
+                          &c),
+                     ERR_OK);
+    assert_string_equal(c.authserv_id, "mx.example.com");
+    relay_config_clear(&c);
+}
+
 static void the_example_file_is_good(void **state)
 {
     struct relay_config c;
@@ -113,6 +140,21 @@ static void what_is_wrong_is_refused_and_named(void **state)
         {RELAY HOP "[listen]\ntls_key = /x\n", "relay.conf", "go together"},
         {RELAY HOP "[queue]\nretry_first = 2h\nretry_max = 1h\n", "relay.conf", "retry_first"},
         {RELAY HOP "[limits]\nmemory = 1M\n", "relay.conf", "memory"},
+        {RELAY HOP "[verdict]\nsource = perhaps\n", "relay.conf", "source"},
+        {RELAY HOP "[verdict]\nsource = rspamd\n", "relay.conf", "rspamd is missing"},
+        {RELAY HOP RSPAMD "127.0.0.1:1\nauthserv_id = x\n", "relay.conf", "go together"},
+        {RELAY HOP "[verdict]\nsource = authentication-results\n", "relay.conf", "go together"},
+        {RELAY HOP "[verdict]\nrspamd = http://127.0.0.1:1\n", "relay.conf", "source = rspamd"},
+        {RELAY HOP "[verdict]\npassword_file = /x\n", "relay.conf", "source = rspamd"},
+        {RELAY HOP RSPAMD "192.0.2.1:11333\n", "relay.conf", "loopback"},
+        {RELAY HOP RSPAMD "127.0.0.1.evil.example:80\n", "relay.conf", "loopback"},
+        {RELAY HOP RSPAMD "127.0.0.1\n", "relay.conf", "http://host:port"},
+        {RELAY HOP RSPAMD "127.0.0.1:1/path\n", "relay.conf", "http://host:port"},
+        {RELAY HOP RSPAMD "127.0.0.1:\n", "relay.conf", "http://host:port"},
+        {RELAY HOP RSPAMD "user@127.0.0.1:80\n", "relay.conf", "loopback"},
+        {RELAY HOP "[verdict]\nsource = rspamd\nrspamd = https://127.0.0.1:1\n", "relay.conf",
+         "http://host:port"},
+        {RELAY HOP "[verdict]\ntimeout = 16s\n", "relay.conf", "timeout"},
     };
 
     (void)state;
@@ -337,6 +379,7 @@ int main(void)
         cmocka_unit_test(a_short_file_is_filled_with_the_documented_defaults),
         cmocka_unit_test(domains_and_hops_of_their_own_are_read),
         cmocka_unit_test(the_example_file_is_good),
+        cmocka_unit_test(whoever_judges_senders_is_read),
         cmocka_unit_test(what_is_wrong_is_refused_and_named),
         cmocka_unit_test(the_size_of_a_sealed_message_is_bounded_from_above),
         cmocka_unit_test(a_hop_is_good_when_a_whole_sealed_message_fits),

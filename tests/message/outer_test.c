@@ -266,6 +266,36 @@ static void what_must_not_pass_is_refused(void **state)
     }
 }
 
+static void doubtful_senders_and_spam_are_marked_where_clients_and_filters_look(void **state)
+{
+    static const struct {
+        const char *raw;
+        bool unverified, spam;
+        const char *from, *flag;
+    } marked[] = {
+        {"From: Al <al@x.example>\r\n", false, false, "\"Al - al at x.example\"", "-"},
+        {"From: Al <al@x.example>\r\n", true, false, "\"[unverified] Al - al at x.example\"", "-"},
+        {"From: al@x.example\r\n", true, true, "\"[unverified] al at x.example\"", "YES"},
+        {"Subject: nobody\r\n", true, false, "\"[unverified] unknown sender\"", "-"},
+        {"From: Al <al@x.example>\r\nX-Spam-Flag: NO\r\n", false, true, "\"Al - al at x.example\"",
+         "YES"},
+        {"From: Al <al@x.example>\r\nX-Spam-Flag: YES\r\n", false, false,
+         "\"Al - al at x.example\"", "-"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof marked / sizeof marked[0]; i++) {
+        CLEANUP(rewritten_clear) struct rewritten r;
+        size_t len = strlen(marked[i].from);
+
+        rewritten_make_marked(marked[i].raw, marked[i].unverified, marked[i].spam, &r);
+        assert_int_equal(strncmp(rewritten_value(&r.outer, "From"), marked[i].from, len), 0);
+        assert_int_equal(strncmp(rewritten_value(&r.inner, "From"), marked[i].from, len), 0);
+        assert_string_equal(rewritten_value(&r.outer, "X-Spam-Flag"), marked[i].flag);
+        assert_string_equal(rewritten_value(&r.inner, "X-Spam-Flag"), marked[i].flag);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -276,6 +306,7 @@ int main(void)
         cmocka_unit_test(outer_header_is_short_lines_of_ascii),
         cmocka_unit_test(earlier_passages_stay_in_the_loop_fields),
         cmocka_unit_test(what_must_not_pass_is_refused),
+        cmocka_unit_test(doubtful_senders_and_spam_are_marked_where_clients_and_filters_look),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

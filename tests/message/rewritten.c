@@ -35,7 +35,11 @@ static size_t map_fill(const struct mailbox_list *l, struct rewrite_map *map, ch
     return n;
 }
 
-static void forward(struct rewritten *r, bool hide_subject)
+struct marks {
+    bool hide_subject, unverified, spam;
+};
+
+static void forward(struct rewritten *r, struct marks marks)
 {
     static const char *const verdict[] = {"Sealrelay-Verdict: unchecked"};
     struct rewrite_map map[MAP_MAX];
@@ -53,24 +57,36 @@ static void forward(struct rewritten *r, bool hide_subject)
                                .now_s = REWRITTEN_NOW_S,
                                .cert_not_before_s = REWRITTEN_NOT_BEFORE_S,
                                .message_id_domain = "relay.example",
-                               .hide_subject = hide_subject};
+                               .unverified = marks.unverified,
+                               .spam = marks.spam,
+                               .hide_subject = marks.hide_subject};
 
     n = map_fill(&r->parties.cc, map, to, n);
     in.n_map = map_fill(&r->parties.reply_to, map, to, n);
     assert_int_equal(rewrite_forward(&in, &r->out), ERR_OK);
 }
 
-void rewritten_make(const char *raw, bool hide_subject, struct rewritten *out)
+static void make(const char *raw, struct marks marks, struct rewritten *out)
 {
     *out = (struct rewritten){0};
     assert_int_equal(message_parse(bytes_of(raw), &out->message), ERR_OK);
     assert_int_equal(rewrite_parties_find(&out->message, "relay1", NULL, 0, &out->parties), ERR_OK);
-    forward(out, hide_subject);
+    forward(out, marks);
     buf_append_bytes(&out->entity, buf_bytes(&out->out.inner_head));
     buf_append_bytes(&out->entity, out->out.content);
     buf_append_bytes(&out->entity, buf_bytes(&out->out.inner_tail));
     assert_int_equal(message_parse(buf_bytes(&out->out.outer), &out->outer), ERR_OK);
     assert_int_equal(message_parse(buf_bytes(&out->entity), &out->inner), ERR_OK);
+}
+
+void rewritten_make(const char *raw, bool hide_subject, struct rewritten *out)
+{
+    make(raw, (struct marks){.hide_subject = hide_subject}, out);
+}
+
+void rewritten_make_marked(const char *raw, bool unverified, bool spam, struct rewritten *out)
+{
+    make(raw, (struct marks){.unverified = unverified, .spam = spam}, out);
 }
 
 void rewritten_clear(struct rewritten *r)

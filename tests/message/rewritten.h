@@ -24,6 +24,8 @@ struct rewritten {
  * "r-" before and "@relay.example" behind, '@' becoming '-', those of nomap.example left out.
  * Asserts that all went well. */
 void rewritten_make(const char *raw, bool hide_subject, struct rewritten *out);
+/* rewritten_make_marked - the same of a message whose sender failed, or that is spam. */
+void rewritten_make_marked(const char *raw, bool unverified, bool spam, struct rewritten *out);
 void rewritten_clear(struct rewritten *r);
 
 /* rewritten_value - the only field of that name unfolded; "-" when there is none, "many" when there

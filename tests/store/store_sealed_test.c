@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* store_sealed_test.c - what lies sealed in the store and what a changed or copied database is
  * worth; opening, and sessions in parallel; over daemon/store/store.h. */
+#include "daemon/store/sender_policy.h"
 #include "tests/store/fixture.h"
 
 // clang-format off
@@ -146,6 +147,46 @@ static void a_newer_schema_is_refused(void **state)
     assert_int_equal(store_open(fixture.path, fixture.hsm, &fixture.store), ERR_CONFIG);
 }
 
+/* What was kept by a relay that knew no policies is kept on. */
+static void an_older_schema_is_led_to_the_present_one(void **state)
+{
+    struct sender_policy p = {0};
+    struct store_user u = {0};
+
+    (void)state;
+    store_close(fixture.store);
+    fixture.store = NULL;
+    scratch_sql(fixture.dir, "store.db", "DROP TABLE sender_policy; PRAGMA user_version=1");
+    assert_int_equal(store_open(fixture.path, fixture.hsm, &fixture.store), ERR_OK);
+    assert_int_equal(store_user_find(fixture.store, "anna", &u), ERR_OK);
+    assert_string_equal(u.mailboxes[0], "anna@home.example");
+    store_user_clear(&u);
+    p.failing = FAILING_MARK;
+    assert_int_equal(store_policy_set(fixture.store, fixture.user, &p), ERR_OK);
+    fixture_reopen();
+    assert_int_equal(store_policy_get(fixture.store, fixture.user, &p), ERR_OK);
+    assert_int_equal(p.failing, FAILING_MARK);
+}
+
+static void a_word_that_no_relay_wrote_is_no_policy(void **state)
+{
+    static const char *const changes[] = {
+        "UPDATE sender_policy SET failing = 'accept'",
+        "UPDATE sender_policy SET failing = 'mark', spam = 'policy'",
+        "UPDATE sender_policy SET spam = 'mark', unchecked = ''",
+        "UPDATE sender_policy SET unchecked = 'acceptacceptacceptaccept'",
+    };
+    struct sender_policy p = {0};
+
+    (void)state;
+    assert_int_equal(store_policy_set(fixture.store, fixture.user, &p), ERR_OK);
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        scratch_sql(fixture.dir, "store.db", changes[i]);
+        assert_int_equal(store_policy_get(fixture.store, fixture.user, &p), ERR_TAMPERED);
+        err_note_clear();
+    }
+}
+
 static void *add_many(void *arg)
 {
     const char *who = arg;
@@ -207,6 +248,8 @@ int main(void)
         CASE(a_lost_data_key_is_not_replaced_in_silence),
         CASE(a_second_relay_is_refused),
         CASE(a_newer_schema_is_refused),
+        CASE(an_older_schema_is_led_to_the_present_one),
+        CASE(a_word_that_no_relay_wrote_is_no_policy),
         CASE(sessions_in_parallel_make_each_correspondent_once),
     };
 

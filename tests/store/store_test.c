@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* store_test.c - users, aliases, correspondents and keys, over daemon/store/store.h. */
+#include "daemon/store/sender_policy.h"
 #include "tests/store/fixture.h"
 
 // clang-format off
@@ -372,6 +373,62 @@ static void a_profiles_notice_key_is_replaced_and_forgotten_with_it(void **state
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, fixture_start, fixture_end)
+static void a_profile_has_the_defaults_until_its_policy_is_set(void **state)
+{
+    struct sender_policy p = {FAILING_DEFER, SPAM_CHOICE_MARK, UNCHECKED_DEFER};
+
+    (void)state;
+    assert_int_equal(store_policy_get(fixture.store, PROFILE, &p), ERR_OK);
+    assert_int_equal(p.failing, FAILING_BY_DOMAIN);
+    assert_int_equal(p.spam, SPAM_CHOICE_REFUSE);
+    assert_int_equal(p.unchecked, UNCHECKED_ACCEPT);
+    for (enum failing_action f = FAILING_BY_DOMAIN; f <= FAILING_DEFER; f++) {
+        struct sender_policy set = {f, SPAM_CHOICE_MARK, UNCHECKED_DEFER};
+
+        assert_int_equal(store_policy_set(fixture.store, PROFILE, &set), ERR_OK);
+        fixture_reopen();
+        assert_int_equal(store_policy_get(fixture.store, PROFILE, &p), ERR_OK);
+        assert_memory_equal(&p, &set, sizeof p);
+    }
+    assert_int_equal(store_policy_get(fixture.store, "bbbbbbbbbbbbbbbb", &p), ERR_OK);
+    assert_int_equal(p.failing, FAILING_BY_DOMAIN);
+    assert_int_equal(store_policy_set(fixture.store, "no id", &p), ERR_FORMAT);
+}
+
+static void a_forgotten_profile_has_no_policy(void **state)
+{
+    struct sender_policy p = {FAILING_DEFER, SPAM_CHOICE_MARK, UNCHECKED_DEFER};
+
+    (void)state;
+    assert_int_equal(store_policy_set(fixture.store, PROFILE, &p), ERR_OK);
+    assert_int_equal(store_profile_forget(fixture.store, PROFILE), ERR_OK);
+    assert_int_equal(store_policy_get(fixture.store, PROFILE, &p), ERR_OK);
+    assert_int_equal(p.failing, FAILING_BY_DOMAIN);
+}
+
+static void a_policy_is_set_by_its_words_only(void **state)
+{
+    static const struct {
+        const char *name, *word;
+        enum err want;
+    } words[] = {
+        {"failing", "policy", ERR_OK},    {"failing", "refuse", ERR_OK},
+        {"failing", "mark", ERR_OK},      {"failing", "defer", ERR_OK},
+        {"failing", "accept", ERR_USAGE}, {"failing", "", ERR_USAGE},
+        {"spam", "refuse", ERR_OK},       {"spam", "mark", ERR_OK},
+        {"spam", "defer", ERR_USAGE},     {"unchecked", "accept", ERR_OK},
+        {"unchecked", "defer", ERR_OK},   {"unchecked", "refuse", ERR_USAGE},
+        {"colour", "mark", ERR_USAGE},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        struct sender_policy p = {0};
+
+        assert_int_equal(sender_policy_set_word(&p, words[i].name, words[i].word), words[i].want);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -389,6 +446,9 @@ int main(void)
         CASE(deleting_an_alias_ends_its_reverse_addresses_and_keys),
         CASE(the_newest_key_signs_and_all_are_kept_until_the_profile_is_forgotten),
         CASE(a_profiles_notice_key_is_replaced_and_forgotten_with_it),
+        CASE(a_profile_has_the_defaults_until_its_policy_is_set),
+        CASE(a_forgotten_profile_has_no_policy),
+        CASE(a_policy_is_set_by_its_words_only),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* domain.h - the domain a verdict is about, as both sources need it. */
+#ifndef SEALRELAY_VERDICT_DOMAIN_H
+#define SEALRELAY_VERDICT_DOMAIN_H
+
+#include "daemon/verdict/sender_verdict.h"
+
+/* verdict_domain_set - the domain of an address, if it is one that may stand in a header.
+ *   address  NULL or without a fit domain: out->domain becomes "" */
+void verdict_domain_set(struct sender_verdict *out, const char *address);
+
+/* verdict_domain_is_judged - was this the domain of From, or one above it that speaks for it?
+ *   judged  what the source says it judged, case ignored; at least two labels */
+bool verdict_domain_is_judged(const struct sender_verdict *v, struct bytes judged);
+
+/* verdict_dmarc_settle - a pass for another domain than ours proves nothing: it becomes none. What
+ * two programs read differently in one From field is never to anybody's credit. */
+void verdict_dmarc_settle(struct sender_verdict *v, struct bytes judged);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* profile_policy.c - what becomes of a profile's mail when its sender is doubtful. */
+#include "provisioning/sealctl/commands.h"
+
+#include <stdio.h>
+
+/* Adds the options that were given. */
+static cJSON *policy_request(const struct session *s, const char *profile)
+{
+    const char *const options[][2] = {
+        {"failing", s->failing}, {"spam", s->spam}, {"unchecked", s->unchecked}};
+    cJSON *request = cJSON_CreateObject();
+
+    (void)cJSON_AddStringToObject(request, "profile", profile);
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        if (options[i][1])
+            (void)cJSON_AddStringToObject(request, options[i][0], options[i][1]);
+    return request;
+}
+
+enum err profile_policy_command(struct session *s, char **args)
+{
+    CLEANUP(json_free) cJSON *answer = NULL;
+    enum err e = relay_call(s, "profile.policy", policy_request(s, args[0]), &answer);
+
+    if (!e)
+        print_object(s, answer);
+    return e;
+}
+
+/* The key service knows a profile, the relay what becomes of its mail: without the relay the first
+ * half is shown. */
+void profile_policy_add(struct session *s, const char *profile, cJSON *shown)
+{
+    CLEANUP(json_free) cJSON *answer = NULL;
+    cJSON *request = cJSON_CreateObject();
+
+    (void)cJSON_AddStringToObject(request, "profile", profile);
+    if (relay_call(s, "profile.policy", request, &answer)) {
+        err_note_clear();
+        (void)fputs("sealctl: the relay does not tell what becomes of doubtful senders' mail\n",
+                    stderr);
+        return;
+    }
+    cJSON_DeleteItemFromObjectCaseSensitive(answer, "profile");
+    cJSON_DeleteItemFromObjectCaseSensitive(answer, "ok");
+    (void)cJSON_AddItemToObject(shown, "sender_policy", answer);
+    answer = NULL;
+}
