@@ -144,6 +144,9 @@ static enum err role_alive(struct token *t, enum role role)
     if (rv == CKR_OK) {
         c.ck.action = "C_GetTokenInfo";
         rv = c.ck.fn->C_GetTokenInfo(c.place->slot, &info);
+        /* However vague the answer: a token that can tell nothing of itself is not there, though
+         * the module may still know sessions and keys of it. */
+        c.dead = rv != CKR_OK;
     }
     return call_end(&c, rv == CKR_OK ? ERR_OK : call_fail(&c, rv));
 }

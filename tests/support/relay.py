@@ -86,13 +86,14 @@ class Relay:
             while alive(pid):
                 time.sleep(0.01)
 
-    def start(self, name, failpoint=None):
+    def start(self, name, failpoint=None, **options):
+        """options: of subprocess.Popen, instead of those by default"""
         env = {**os.environ, 'SOFTHSM2_CONF': os.path.join(self.dir, 'etc', 'softhsm2.conf')}
         if failpoint:
             env['SEALRELAY_FAILPOINT'] = failpoint
         with open(os.path.join(self.dir, 'log', name + '.log'), 'ab') as log:
-            self.started[name] = subprocess.Popen(self.command(name), stdout=log, stderr=log,
-                                                  stdin=subprocess.DEVNULL, env=env)
+            options = {'stdout': log, 'stderr': log, 'stdin': subprocess.DEVNULL, **options}
+            self.started[name] = subprocess.Popen(self.command(name), env=env, **options)
         socket = {'sealhsmd': 'hsm-relay.sock', 'sealdeliver': 'deliver.sock',
                   'sealrelayd': 'control.sock'}[name]
         end = time.monotonic() + 30
