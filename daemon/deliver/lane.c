@@ -93,9 +93,14 @@ struct lane *lane_for(struct lane_table *t, const char *key)
     return l;
 }
 
+bool lane_waits(const struct lane *l, int64_t now_s)
+{
+    return l->settled_s <= now_s && l->closed_until_s > now_s;
+}
+
 bool lane_closed(const struct lane *l, int64_t now_s)
 {
-    return l->active >= l->sessions_max || l->closed_until_s > now_s;
+    return l->active >= l->sessions_max || lane_waits(l, now_s);
 }
 
 void lane_settle(struct lane *l, const struct session_report *report, int64_t now_s)

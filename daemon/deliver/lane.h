@@ -40,6 +40,8 @@ struct lane *lane_find(const struct lane_table *t, const char *key);
 /* lane_for - the same; a key that is new goes to the default next hop, one session at a time.
  * NULL: there is no default next hop, or there are too many such keys. */
 struct lane *lane_for(struct lane_table *t, const char *key);
+/* lane_waits - is it left alone now? Not when the clock was set back to before it was closed. */
+bool lane_waits(const struct lane *l, int64_t now_s);
 /* lane_closed - no further session now: all its sessions run, or it is left alone. */
 bool lane_closed(const struct lane *l, int64_t now_s);
 /* lane_settle - one of its sessions is over. */

@@ -176,7 +176,7 @@ static enum err due_visit(void *ctx, const struct queue_item *item)
         search->found = true;
     if (item->state == QUEUE_READY && item->next_attempt_s <= search->now_s) {
         l = lane_find(&search->runner->table, item->hop);
-        search->found |= !l || l->closed_until_s <= search->now_s;
+        search->found |= !l || !lane_waits(l, search->now_s);
     }
     return search->found ? ERR_EXISTS : ERR_OK; /* one is enough */
 }

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TIME_LAST_S INT64_C(253402300799) /* the end of the year 9999 */
+
 const char *queue_state_name(enum queue_state s)
 {
     switch (s) {
@@ -84,11 +86,19 @@ static void row_check(struct row *r, sqlite3_stmt *st)
         memcpy(r->salt, salt.data, ENTRY_SALT_LEN);
 }
 
+/* Whatever a damaged row says, times can be added and subtracted. */
+static int64_t row_time_s(sqlite3_stmt *st, int column)
+{
+    int64_t t = sqlite3_column_int64(st, column);
+
+    return t < 0 ? 0 : t > TIME_LAST_S ? TIME_LAST_S : t;
+}
+
 enum err row_read(sqlite3_stmt *st, struct row *out)
 {
     struct row r = {.n = sqlite3_column_int64(st, 0),
                     .key = sqlite3_column_int64(st, 11),
-                    .since_s = sqlite3_column_int64(st, 16),
+                    .since_s = row_time_s(st, 16),
                     .sealed_bytes = (uint64_t)sqlite3_column_int64(st, 17),
                     .in_file = sqlite3_column_int(st, 18) != 0};
     enum err e;
@@ -97,8 +107,8 @@ enum err row_read(sqlite3_stmt *st, struct row *out)
         sql_text(st, 5, r.item.profile, sizeof r.item.profile) ||
         sql_text(st, 6, r.item.hop, sizeof r.item.hop))
         r.damage = REASON_DAMAGED;
-    r.item.created_s = sqlite3_column_int64(st, 7);
-    r.item.next_attempt_s = sqlite3_column_int64(st, 8);
+    r.item.created_s = row_time_s(st, 7);
+    r.item.next_attempt_s = row_time_s(st, 8);
     r.item.attempts = (unsigned)sqlite3_column_int(st, 9);
     r.item.size_bytes = (uint64_t)sqlite3_column_int64(st, 10);
     r.reason = (enum reason)sqlite3_column_int(st, 15);

@@ -176,11 +176,13 @@ def the_pin_is_wrong_until_the_operator_unlocks(r):
         with open(pin, 'w', encoding='ascii') as file:
             file.write('not-the-pin\n')
         r.restart('sealhsmd')
-        assert os.path.exists(os.path.join(r.dir, 'hsm', 'pin-refused')), 'no marker'
+        marker = os.path.join(r.dir, 'hsm', 'pin-refused')
+        r.wait_until(lambda: os.path.exists(marker), 'the refusal leaves a marker')
         yield
     finally:
         os.replace(pin + '.right', pin)
     r.restart('sealhsmd')
+    time.sleep(2)
     assert not served(r), 'the PIN was tried again before the operator unlocked'
     r.sealctl('token', 'unlock')
 
@@ -436,20 +438,11 @@ def injected(r, program, calls, what):
         words += ['-P', path]
     tracer = subprocess.Popen(words)
     try:
-        r.wait_until(lambda: traced(r.pid(program)), 'strace is there')
+        r.wait_until(lambda: relay.traced(r.pid(program)), 'strace is there')
         yield
     finally:
         tracer.terminate()
         tracer.wait()
-
-
-def traced(pid):
-    """Every thread of a process."""
-    tracers = []
-    for thread in os.listdir('/proc/%d/task' % pid):
-        with open('/proc/%d/task/%s/status' % (pid, thread), encoding='ascii') as file:
-            tracers += [line.split()[1] != '0' for line in file if line.startswith('TracerPid')]
-    return all(tracers)
 
 
 # ---- log and descriptors ----
@@ -639,6 +632,7 @@ def set_right(r):
         with contextlib.suppress(ProcessLookupError):
             os.kill(r.pid(name), signal.SIGCONT)
         r.restart(name)
+    r.sealctl('token', 'unlock')
 
 
 def logs(r):

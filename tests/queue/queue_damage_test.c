@@ -106,6 +106,22 @@ static void deliver(void)
     assert_int_equal(e, ERR_NOT_FOUND);
 }
 
+/* Message n is tried in vain, then put off. */
+static void deliver_later(unsigned n)
+{
+    struct queue_item items[N_MESSAGES];
+    int64_t due_in_s;
+    size_t taken = 0;
+
+    assert_int_equal(queue_take(fixture.queue, NOW, NULL, 0, N_MESSAGES, items, &taken, &due_in_s),
+                     ERR_OK);
+    assert_int_equal(taken, N_MESSAGES);
+    for (unsigned i = 1; i <= N_MESSAGES; i++)
+        assert_int_equal(
+            finish_one(fixture.queue, i, i == n ? OUTCOME_RETRY : OUTCOME_DONE, NOW, "451"),
+            ERR_OK);
+}
+
 static enum err check_reason(void *ctx, const struct queue_item *item)
 {
     assert_int_equal(item->state, QUEUE_HELD);
@@ -179,6 +195,27 @@ static void changed_rows_are_held(void **state)
         (void)fixture_end(state);
         (void)setup(state);
     }
+}
+
+/* Adding to such a time or taking from it would overflow; the sanitizer would say so. */
+static void times_beyond_all_measure_only_delay(void **state)
+{
+    static const char *const columns[] = {"created_s", "since_s", "next_attempt_s"};
+    static const char *const values[] = {"-9223372036854775807 - 1", "9223372036854775807"};
+
+    (void)state;
+    for (size_t c = 0; c < sizeof columns / sizeof columns[0]; c++)
+        for (size_t v = 0; v < sizeof values / sizeof values[0]; v++) {
+            char change[120];
+
+            (void)snprintf(change, sizeof change, "UPDATE entry SET %s = %s WHERE n = 1",
+                           columns[c], values[v]);
+            scratch_sql(fixture.dir, "queue.db", change);
+            deliver_later(1);
+            deliver();
+            (void)fixture_end(NULL);
+            (void)setup(NULL);
+        }
 }
 
 static void a_row_without_its_file_is_held(void **state)
@@ -350,6 +387,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(changed_rows_are_held),
+        CASE(times_beyond_all_measure_only_delay),
         CASE(a_row_without_its_file_is_held),
         CASE(a_file_cut_short_is_held),
         CASE(a_file_cut_at_a_chunk_with_its_row_adjusted_is_held),

@@ -227,6 +227,15 @@ def alive(pid):
         return False
 
 
+def traced(pid):
+    """Is every thread of a process under strace?"""
+    tracers = []
+    for thread in os.listdir('/proc/%d/task' % pid):
+        with open('/proc/%d/task/%s/status' % (pid, thread), encoding='ascii') as file:
+            tracers += [line.split()[1] != '0' for line in file if line.startswith('TracerPid')]
+    return all(tracers)
+
+
 def unix_listens(path):
     import socket
     for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
