@@ -10,6 +10,7 @@
 #include "daemon/deliver/runner.h"
 #include "daemon/flow/forward.h"
 #include "daemon/flow/notice.h"
+#include "daemon/flow/trial.h"
 #include "daemon/listen.h"
 #include "hsm/provider/provider.h"
 
@@ -186,6 +187,11 @@ static enum err notify_keys(void *flow, const char *profile)
     return notice_keys(flow, profile, clock_now_s());
 }
 
+static enum err try_message(void *flow, const struct trial *t, struct reply *answer_out)
+{
+    return trial_run(flow, t, answer_out);
+}
+
 static enum err start_control(struct relay *r)
 {
     const struct relay_config *c = &r->config;
@@ -209,7 +215,9 @@ static enum err start_control(struct relay *r)
                                     .draining = &r->draining,
                                     .flow = &r->forward,
                                     .profile_notify = notify_profile,
-                                    .keys_notify = notify_keys};
+                                    .keys_notify = notify_keys,
+                                    .message_try = try_message,
+                                    .message_max_bytes = c->message_size};
     return control_start(c->control_socket, user ? user->pw_uid : (uid_t)-1, relay_verbs,
                          n_relay_verbs, &r->verbs, &r->control);
 }

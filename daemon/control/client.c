@@ -43,7 +43,29 @@ static enum err judge(cJSON *answer, const char *verb, cJSON **out)
     return e;
 }
 
-static enum err send_request(int fd, const cJSON *request)
+/* One packet, with descriptors unless files is NULL. As send(2). */
+static ssize_t packet_send(int fd, char *text, size_t len, const int *files)
+{
+    union {
+        struct cmsghdr align;
+        uint8_t bytes[CMSG_SPACE(CONTROL_FILES_MAX * sizeof *files)];
+    } control = {0};
+    struct iovec part = {text, len};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    struct cmsghdr *c = &control.align;
+
+    if (files) {
+        message.msg_control = control.bytes;
+        message.msg_controllen = sizeof control.bytes;
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(CONTROL_FILES_MAX * sizeof *files);
+        memcpy(CMSG_DATA(c), files, CONTROL_FILES_MAX * sizeof *files);
+    }
+    return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+static enum err send_request(int fd, const cJSON *request, const int *files)
 {
     char *text = cJSON_PrintUnformatted(request);
     size_t len = text ? strlen(text) : 0;
@@ -53,7 +75,7 @@ static enum err send_request(int fd, const cJSON *request)
         return ERR_NOMEM;
     if (len > CONTROL_PACKET_MAX_BYTES)
         e = err_note(ERR_TOO_BIG, "relay", "request too long");
-    else if (send(fd, text, len, MSG_NOSIGNAL) != (ssize_t)len)
+    else if (packet_send(fd, text, len, files) != (ssize_t)len)
         e = err_note(ERR_NET, "relay", "%s", strerror(errno));
     cJSON_free(text);
     return e;
@@ -80,8 +102,8 @@ static enum err receive_answer(int fd, int64_t deadline_ms, cJSON **out)
     return e;
 }
 
-enum err control_call(const char *path, const struct cJSON *request, unsigned timeout_ms,
-                      struct cJSON **answer_out)
+static enum err call(const char *path, const struct cJSON *request, const int *files,
+                     unsigned timeout_ms, struct cJSON **answer_out)
 {
     CLEANUP(fd_close) int fd = -1;
     int64_t deadline_ms = clock_mono_ms() + timeout_ms;
@@ -89,8 +111,21 @@ enum err control_call(const char *path, const struct cJSON *request, unsigned ti
     enum err e = unix_connect(path, SOCK_SEQPACKET, &fd);
 
     if (!e)
-        e = send_request(fd, request);
+        e = send_request(fd, request, files);
     if (!e)
         e = receive_answer(fd, deadline_ms, &answer);
     return e ? e : judge(answer, text_of(request, "verb"), answer_out);
+}
+
+enum err control_call(const char *path, const struct cJSON *request, unsigned timeout_ms,
+                      struct cJSON **answer_out)
+{
+    return call(path, request, NULL, timeout_ms, answer_out);
+}
+
+enum err control_call_files(const char *path, const struct cJSON *request,
+                            const int files[CONTROL_FILES_MAX], unsigned timeout_ms,
+                            struct cJSON **answer_out)
+{
+    return call(path, request, files, timeout_ms, answer_out);
 }

@@ -43,6 +43,40 @@ struct control {
     uint8_t packet[CONTROL_PACKET_MAX_BYTES + 1];
 };
 
+/* Of the request in hand; there is one at a time. */
+static _Thread_local int request_files[CONTROL_FILES_MAX] = {-1, -1};
+
+int control_file(size_t nth)
+{
+    return nth < CONTROL_FILES_MAX ? request_files[nth] : -1;
+}
+
+static void files_close(void)
+{
+    for (size_t i = 0; i < CONTROL_FILES_MAX; i++)
+        fd_close(&request_files[i]);
+}
+
+/* One packet, its descriptors into request_files. As recv(2). */
+static ssize_t packet_receive(int fd, void *data, size_t cap)
+{
+    union {
+        struct cmsghdr align;
+        uint8_t bytes[CMSG_SPACE(sizeof request_files)];
+    } control = {0};
+    struct iovec part = {data, cap};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = control.bytes,
+                             .msg_controllen = sizeof control.bytes};
+    ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *c = got < 0 ? NULL : CMSG_FIRSTHDR(&message);
+
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+        memcpy(request_files, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+    return got;
+}
+
 static enum err run_verb(const struct control *c, const cJSON *request, cJSON *answer,
                          const char **verb_out)
 {
@@ -124,12 +158,12 @@ static bool serve_packet(struct control *c, const struct client *client, size_t 
     return sent;
 }
 
-static bool serve_client(struct control *c, struct client *client)
+static bool receive_and_serve(struct control *c, struct client *client)
 {
     ssize_t got;
 
     do
-        got = recv(client->fd, c->packet, sizeof c->packet, MSG_DONTWAIT);
+        got = packet_receive(client->fd, c->packet, sizeof c->packet);
     while (got < 0 && errno == EINTR);
     if (got < 0 && errno == EAGAIN)
         return true;
@@ -142,6 +176,14 @@ static bool serve_client(struct control *c, struct client *client)
     }
     client->heard_ms = clock_mono_ms();
     return serve_packet(c, client, (size_t)got);
+}
+
+static bool serve_client(struct control *c, struct client *client)
+{
+    bool kept = receive_and_serve(c, client);
+
+    files_close();
+    return kept;
 }
 
 static bool is_allowed(const struct control *c, int fd, uid_t *uid_out)

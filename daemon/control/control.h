@@ -27,6 +27,13 @@ struct control_verb {
     control_fn fn;
 };
 
+/* Descriptors that may come along with a request: files a verb reads or writes. */
+#define CONTROL_FILES_MAX 2
+
+/* control_file - one of the descriptors that came with the request a verb is serving, -1: none.
+ * Borrowed: closed when the verb returns. For verbs only, on the server's thread. */
+int control_file(size_t nth);
+
 struct control;
 /* control_start - serve verbs at path (mode 0660) from a thread of its own.
  *   uid  the one uid besides root that may connect; (uid_t)-1: root only, and our own */
@@ -38,5 +45,9 @@ void control_stop(struct control *c);
  * Errors: ERR_NET (relay not running), ERR_TIMEOUT, and what the answer's "error" names. */
 enum err control_call(const char *path, const struct cJSON *request, unsigned timeout_ms,
                       struct cJSON **answer_out);
+/* control_call_files - the same, with descriptors for control_file(); borrowed. */
+enum err control_call_files(const char *path, const struct cJSON *request,
+                            const int files[CONTROL_FILES_MAX], unsigned timeout_ms,
+                            struct cJSON **answer_out);
 
 #endif

@@ -249,6 +249,7 @@ const struct control_verb relay_verbs[] = {
     {"queue.retry", verb_queue_retry},
     {"queue.flush", verb_queue_flush},
     {"queue.drop", verb_queue_drop},
+    {"message.test", verb_message_test},
     {"drain.start", verb_drain_start},
     {"drain.stop", verb_drain_stop},
     {"drain.status", verb_drain_status},

@@ -9,6 +9,7 @@
 
 #include "daemon/control/control.h"
 #include "daemon/deliver/runner.h"
+#include "daemon/flow/trial.h"
 #include "daemon/queue/queue.h"
 #include "daemon/receive/receive.h"
 #include "daemon/store/store.h"
@@ -33,6 +34,9 @@ struct relay_verbs {
     enum err (*profile_notify)(void *flow, const char *profile);
     /* Tell a user, sealed, which keys are enrolled now. NULL: this relay sends no notices. */
     enum err (*keys_notify)(void *flow, const char *profile);
+    /* What would become of a message: trial_run(). NULL: this relay takes no mail. */
+    enum err (*message_try)(void *flow, const struct trial *t, struct reply *answer_out);
+    uint64_t message_max_bytes;
     /* Forget cached keys of a deleted profile; its stored ones are forgotten here. NULL: none. */
     enum err (*profile_forget)(void *flow, const char *profile);
 };

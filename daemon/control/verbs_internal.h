@@ -29,4 +29,7 @@ enum err verb_profile_policy(void *ctx, const cJSON *request, cJSON *answer);
 /* verb_need_profile - the id of a profile that the request names. Errors: ERR_USAGE. */
 enum err verb_need_profile(const cJSON *request, const char **out);
 
+/* verbs_message.c */
+enum err verb_message_test(void *ctx, const cJSON *request, cJSON *answer);
+
 #endif

@@ -6,6 +6,7 @@
 #include "daemon/flow/forward.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/failpoint.h"
+#include "daemon/base/log.h"
 #include "daemon/flow/parcel.h"
 #include "daemon/flow/verdict_lines.h"
 #include "daemon/policy/return_path.h"
@@ -61,6 +62,8 @@ static enum err find_alias(struct forward *f, const struct forward_job *job, str
     p->alias = job->route->alias;
     if (!p->alias.catch_all)
         return ERR_OK;
+    if (job->trial && !job->trial->make)
+        return err_note(ERR_NOT_FOUND, "alias", "of a catch-all, not made yet");
     return store_alias_materialise(f->store, &job->route->alias, job->route->address,
                                    f->limits.catch_all_per_day, job->now_s, &p->alias);
 }
@@ -179,6 +182,24 @@ static enum err sink_to_queue(void *ctx, const uint8_t *data, size_t len)
     return queue_write(ctx, data, len);
 }
 
+/* Where sealed bytes go. */
+struct outlet {
+    enum err (*write)(void *ctx, const uint8_t *data, size_t len);
+    void *ctx;
+};
+
+static enum err open_outlet(struct forward *f, const struct forward_job *job, struct parcel *p,
+                            struct outlet *out)
+{
+    enum err e = job->trial ? ERR_OK : begin_entry(f, job, p);
+
+    if (job->trial)
+        *out = (struct outlet){job->trial->sink, job->trial->ctx};
+    else
+        *out = (struct outlet){sink_to_queue, p->writer};
+    return e;
+}
+
 /* Outer header, then ciphertext: the one place where bytes enter the queue. */
 static enum err seal_into_queue(struct forward *f, const struct forward_job *job, struct parcel *p)
 {
@@ -193,7 +214,8 @@ static enum err seal_into_queue(struct forward *f, const struct forward_job *job
                             .signing_time_s = p->rewritten.signing_time_s,
                             .recipients = p->recipients};
     CLEANUP(buf_clear) struct buf head = {0};
-    enum err e = begin_entry(f, job, p);
+    struct outlet outlet = {0};
+    enum err e = open_outlet(f, job, p, &outlet);
 
     if (e)
         return e;
@@ -202,47 +224,54 @@ static enum err seal_into_queue(struct forward *f, const struct forward_job *job
     buf_append_str(&head, "\r\n");
     e = buf_error(&head);
     if (!e)
-        e = queue_write(p->writer, head.data, head.len);
+        e = outlet.write(outlet.ctx, head.data, head.len);
     if (!e && failpoint("forward.seal"))
         e = ERR_HSM_AWAY;
-    return e ? e : seal_run(&seal, sink_to_queue, p->writer);
+    return e ? e : seal_run(&seal, outlet.write, outlet.ctx);
 }
 
-static enum err in_time(const struct forward_job *job, enum err e)
+/* A step is over: told to whoever traces, and its time is counted. */
+static enum err done(const struct forward_job *job, struct parcel *p, const char *step, enum err e)
 {
-    if (e)
-        return e;
-    return clock_mono_ms() < job->deadline_mono_ms ? ERR_OK
-                                                   : err_note(ERR_TIMEOUT, "forward", "deadline");
+    int64_t now_ms = clock_mono_ms();
+
+    if (!e && now_ms >= job->deadline_mono_ms)
+        e = err_note(ERR_TIMEOUT, step, "deadline");
+    log_event(LOG_LEVEL_TRACE, step, job->id, e, now_ms - p->since_ms, "entry=%s", job->queue_id);
+    if (job->trial)
+        job->trial->step(job->trial->ctx, step, e, now_ms - p->since_ms);
+    p->since_ms = now_ms;
+    return e;
 }
 
 static enum err forward_steps(struct forward *f, const struct forward_job *job,
                               struct queue_writer **out)
 {
-    CLEANUP(parcel_clear) struct parcel p = {0};
+    CLEANUP(parcel_clear) struct parcel p = {.since_ms = clock_mono_ms()};
     enum err e = message_parse(job->data, &p.message);
 
     if (!e)
         e = rewrite_parties_find(&p.message, f->relay_id, f->policy.domains, f->policy.n_domains,
                                  &p.parties);
+    e = done(job, &p, "forward.parse", e);
     if (!e)
-        e = find_profile(f, job, &p);
+        e = done(job, &p, "forward.find_profile", find_profile(f, job, &p));
     if (!e)
-        e = apply_policy(f, job, &p);
+        e = done(job, &p, "forward.sender_policy", apply_policy(f, job, &p));
     if (!e)
-        e = find_alias(f, job, &p);
+        e = done(job, &p, "forward.alias", find_alias(f, job, &p));
     if (!e)
-        e = in_time(job, parcel_sender(f, job, &p));
+        e = done(job, &p, "forward.sender", parcel_sender(f, job, &p));
     if (!e)
-        e = in_time(job, parcel_map(f, job, &p));
+        e = done(job, &p, "forward.others", parcel_map(f, job, &p));
     if (!e)
-        e = rewrite(f, job, &p);
+        e = done(job, &p, "forward.header", rewrite(f, job, &p));
     if (!e)
-        e = gather_certs(&p);
+        e = done(job, &p, "forward.certificates", gather_certs(&p));
     if (!e)
-        e = open_key(f, &p);
+        e = done(job, &p, "forward.key", open_key(f, &p));
     if (!e)
-        e = in_time(job, seal_into_queue(f, job, &p));
+        e = done(job, &p, "forward.sealed", seal_into_queue(f, job, &p));
     if (e)
         return e;
     *out = p.writer;

@@ -39,9 +39,18 @@ struct receive_handler forward_handler(struct forward *f);
 
 /* forward_message - seal one message for one recipient and put it into the queue, uncommitted.
  *   data  the message, CRLF line ends
- *   out   given; queue_commit or queue_abort it
+ *   out   given; queue_commit or queue_abort it; NULL after a trial
  * Errors: those of err.h that policy_profile, rewrite_*, correspond_*, seal_run and the queue have;
- * ERR_TIMEOUT when deadline_mono_ms passed. */
+ * ERR_TIMEOUT when deadline_mono_ms passed; ERR_NOT_FOUND from a trial that may not make what is
+ * missing. */
+/* Turns a job into a trial: all is done but queueing. */
+struct forward_trial {
+    bool make; /* make what is missing (alias of a catch-all, correspondents, their keys) */
+    enum err (*sink)(void *ctx, const uint8_t *data, size_t len); /* takes the sealed message */
+    void (*step)(void *ctx, const char *name, enum err result, int64_t ms); /* a step is done */
+    void *ctx;
+};
+
 struct forward_job {
     const char *id;       /* of the message, in logs */
     const char *queue_id; /* of this entry */
@@ -51,9 +60,14 @@ struct forward_job {
     struct bytes data;
     int64_t now_s;
     int64_t deadline_mono_ms;
+    const struct forward_trial *trial; /* NULL: for real */
 };
 enum err forward_message(struct forward *f, const struct forward_job *job,
                          struct queue_writer **out);
+
+/* forward_answer - what a stranger is told of an error of the flow. A word like "not found" that is
+ * not about the message is a fault of ours: the sender shall try again. */
+struct reply forward_answer(enum err e);
 
 /* forward_hop - the key of the next hop for a mailbox: its domain if that has one of its own, else
  * "" for the default. Borrowed from f. */

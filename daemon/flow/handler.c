@@ -111,16 +111,19 @@ static bool is_refusal(enum err e)
     return false;
 }
 
+struct reply forward_answer(enum err e)
+{
+    return reply_of(err_class(e) != CLASS_PERM || is_refusal(e) ? e : ERR_BUG);
+}
+
 /* n_rcpts: how many recipients the answer is for. */
 static struct reply answer_of(struct forward *f, const struct receive_transaction *t, enum err e,
                               size_t n_rcpts)
 {
-    if (err_class(e) != CLASS_PERM)
-        return reply_of(e);
-    if (!is_refusal(e))
-        return reply_of(ERR_BUG);
-    if (t->protocol != RECEIVE_LMTP)
-        return reply_of(e);
+    struct reply answer = forward_answer(e);
+
+    if (answer.code < 500 || t->protocol != RECEIVE_LMTP)
+        return answer;
     atomic_fetch_add(&f->dropped, n_rcpts);
     log_event(LOG_LEVEL_WARNING, "flow.drop", t->id, e, -1, "peer=%s", t->peer);
     return reply_of(ERR_OK);

@@ -28,13 +28,15 @@ struct parcel {
     STACK_OF(X509) * recipients;
     EVP_PKEY *key;
     struct queue_writer *writer;
+    int64_t since_ms; /* when the step in hand began */
 };
 
 /* parcel_sender_address - whom the message says it is from, else its envelope, else nobody in
  * particular. Borrowed from the parcel or the job. */
 const char *parcel_sender_address(const struct forward_job *job, const struct parcel *p);
 
-/* parcel_sender - find or make the sender's correspondent. Effects: it was seen now.
+/* parcel_sender - find or make the sender's correspondent. Effects: it was seen now, unless in a
+ * trial.
  * Errors: those of correspond_find, correspond_make and store_correspondent_seen. */
 enum err parcel_sender(struct forward *f, const struct forward_job *job, struct parcel *p);
 

@@ -29,6 +29,12 @@ const char *parcel_sender_address(const struct forward_job *job, const struct pa
     return address_is_valid(job->mail_from) ? job->mail_from : UNKNOWN_SENDER;
 }
 
+/* A trial leaves no trace unless it was asked to. */
+static bool may_make(const struct forward_job *job)
+{
+    return !job->trial || job->trial->make;
+}
+
 enum err parcel_sender(struct forward *f, const struct forward_job *job, struct parcel *p)
 {
     struct correspond_request r = request_of(f, job, p);
@@ -40,10 +46,12 @@ enum err parcel_sender(struct forward *f, const struct forward_job *job, struct 
     e = correspond_find(&r, address, &p->sender);
     if (e == ERR_NOT_FOUND) {
         err_note_clear();
+        if (!may_make(job))
+            return err_note(ERR_NOT_FOUND, "correspondent", "has not written to this alias yet");
         p->new_keys++;
         e = correspond_make(&r, address, false, &p->sender);
     }
-    return e ? e : store_correspondent_seen(f->store, p->sender.row.id, job->now_s);
+    return e || job->trial ? e : store_correspondent_seen(f->store, p->sender.row.id, job->now_s);
 }
 
 static bool is_mapped(const struct parcel *p, const char *address)
@@ -94,7 +102,7 @@ static enum err map_address(struct forward *f, const struct forward_job *job, st
     e = correspond_find(&r, address, c);
     if (e == ERR_NOT_FOUND) {
         err_note_clear();
-        if (p->new_keys >= f->limits.keys_per_message)
+        if (!may_make(job) || p->new_keys >= f->limits.keys_per_message)
             return ERR_OK;
         p->new_keys++;
         e = correspond_make(&r, address, true, c);

@@ -54,6 +54,8 @@ const struct command commands[] = {
     {"queue", "retry", "[ID]", 0, 1, OPT_ALL, queue_retry_command, "try now, failed ones too"},
     {"queue", "flush", "", 0, 0, 0, queue_flush_command, "try everything now"},
     {"queue", "drop", "ID", 1, 1, OPT_YES, queue_drop_command, "forget a message for good"},
+    {"message", "test", "FILE ALIAS", 2, 2, OPT_TRIAL, message_test_command,
+     "seal a message as if it came in; prints it, queues nothing"},
     {"drain", NULL, "", 0, 0, OPT_DRAIN, drain_command,
      "accept no new mail and wait until the queue is empty"},
     {"journal", "verify", "", 0, 0, 0, journal_verify_command,

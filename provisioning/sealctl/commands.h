@@ -18,6 +18,7 @@ enum {
     OPT_DRAIN = 1 << 8,
     OPT_YES = 1 << 9,
     OPT_POLICY = 1 << 10,
+    OPT_TRIAL = 1 << 11,
 };
 
 /* args: the positional arguments, within min_args and max_args; NULL behind the last. */
@@ -83,6 +84,9 @@ enum err queue_retry_command(struct session *s, char **args);
 enum err queue_flush_command(struct session *s, char **args);
 enum err queue_drop_command(struct session *s, char **args);
 enum err drain_command(struct session *s, char **args);
+
+/* message.c */
+enum err message_test_command(struct session *s, char **args);
 
 /* status.c */
 enum err status_command(struct session *s, char **args);

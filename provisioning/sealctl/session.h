@@ -47,6 +47,8 @@ struct session {
     const char *failing; /* profile policy */
     const char *spam;
     const char *unchecked;
+    const char *from; /* message test */
+    bool make;
     struct settings {
         char *hsm_socket;
         char *relay_socket;
