@@ -6,7 +6,6 @@
 
 #include "daemon/receive/path.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static void answer(struct buf *out, const char *word, const char *text)
@@ -14,22 +13,21 @@ static void answer(struct buf *out, const char *word, const char *text)
     buf_printf(out, "%zu:%s %s,", strlen(word) + 1 + strlen(text), word, text);
 }
 
-/* A front asks for whole addresses; "@domain" and names without a domain are its own business. */
-static enum err look_up(const struct receive_handler *handler, struct bytes key)
+/* Would our own MAIL or RCPT take this key as an address? out: path_clear() it.
+ * Errors: ERR_NO_ALIAS (no), ERR_NOMEM. */
+static enum err parse_key(struct bytes key, enum path_kind kind, struct path *out)
 {
     CLEANUP(buf_clear) struct buf argument = {0};
-    CLEANUP(path_clear) struct path path = {0};
+    bool mail = kind == PATH_MAIL;
     enum err e;
 
-    if (key.len == 0 || !memchr(key.data, '@', key.len))
-        return ERR_NO_ALIAS;
-    buf_append_str(&argument, "TO:<");
+    buf_append_str(&argument, mail ? "FROM:<" : "TO:<");
     buf_append_bytes(&argument, key);
-    buf_append_str(&argument, ">");
+    buf_append_str(&argument, mail ? "> SMTPUTF8" : ">");
     e = buf_error(&argument);
     if (e)
         return e;
-    switch (path_parse(buf_bytes(&argument), PATH_RCPT, false, &path)) {
+    switch (path_parse(buf_bytes(&argument), kind, false, out)) {
     case PATH_OK:
         break;
     case PATH_NO_MEMORY:
@@ -42,44 +40,81 @@ static enum err look_up(const struct receive_handler *handler, struct bytes key)
     case PATH_UNKNOWN_PARAMETER:
         return ERR_NO_ALIAS;
     }
-    if (!bytes_equal(key, bytes_of(path.address))) /* a route or a parameter was in it */
-        return ERR_NO_ALIAS;
-    return handler->lookup(handler->ctx, path.address);
+    /* A route or a parameter was in it: the address is another one. */
+    return bytes_equal(key, bytes_of(out->address)) ? ERR_OK : ERR_NO_ALIAS;
 }
 
-static void answer_key(const struct receive_handler *handler, struct bytes key, struct buf *out)
+static void answer_error(struct buf *out, enum err e)
 {
-    char text[PATH_ADDRESS_MAX_BYTES + 1];
-    enum err e = look_up(handler, key);
-
-    switch (err_class(e)) {
-    case CLASS_OK:
-        (void)snprintf(text, sizeof text, "%.*s", (int)key.len, (const char *)key.data);
-        answer(out, "OK", text);
-        return;
-    case CLASS_PERM:
+    if (err_class(e) == CLASS_PERM)
         answer(out, "NOTFOUND", "");
-        return;
-    case CLASS_TEMP:
-    case CLASS_OPER:
-    case CLASS_BUG:
+    else
         answer(out, e == ERR_TIMEOUT ? "TIMEOUT" : "TEMP", err_text(e));
-        return;
-    }
+}
+
+static void answer_recipient(const struct receive_handler *handler, struct bytes key,
+                             struct buf *out)
+{
+    CLEANUP(path_clear) struct path path = {0};
+    enum err e = parse_key(key, PATH_RCPT, &path);
+
+    if (!e)
+        e = handler->lookup(handler->ctx, path.address);
+    if (e)
+        answer_error(out, e);
+    else
+        answer(out, "OK", path.address);
+}
+
+/* An action of access(5) for an envelope sender that our MAIL would refuse, nothing for others. */
+static void answer_sender(const struct receive_handler *handler, struct bytes key, struct buf *out)
+{
+    CLEANUP(path_clear) struct path path = {0};
+    enum err e = parse_key(key, PATH_MAIL, &path);
+
+    (void)handler;
+    if (e == ERR_NO_ALIAS)
+        answer(out, "OK", "501 5.1.7 Bad address syntax");
+    else if (e)
+        answer_error(out, e);
+    else
+        answer(out, "NOTFOUND", "");
+}
+
+static const struct map {
+    const char *name;
+    void (*answer)(const struct receive_handler *handler, struct bytes key, struct buf *out);
+} maps[] = {{SOCKETMAP_RECIPIENTS, answer_recipient}, {SOCKETMAP_SENDERS, answer_sender}};
+
+/* Postfix also asks for parts of an address, "@domain" or "user@": they are in no map of ours. */
+static bool is_whole_address(struct bytes key)
+{
+    return key.len > 2 && key.data[0] != '@' && key.data[key.len - 1] != '@' &&
+           memchr(key.data, '@', key.len);
 }
 
 static void answer_request(const struct receive_handler *handler, struct bytes request,
                            struct buf *out)
 {
     const uint8_t *space = request.len ? memchr(request.data, ' ', request.len) : NULL;
-    struct bytes map = {request.data, space ? (size_t)(space - request.data) : request.len};
+    struct bytes name = {request.data, space ? (size_t)(space - request.data) : request.len};
+    struct bytes key;
 
-    if (!space)
+    if (!space) {
         answer(out, "PERM", "want: map key");
-    else if (!bytes_equal(map, bytes_of(SOCKETMAP_MAP)))
-        answer(out, "PERM", "no such map here; there is " SOCKETMAP_MAP);
-    else
-        answer_key(handler, (struct bytes){space + 1, request.len - map.len - 1}, out);
+        return;
+    }
+    key = (struct bytes){space + 1, request.len - name.len - 1};
+    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
+        if (!bytes_equal(name, bytes_of(maps[i].name)))
+            continue;
+        if (is_whole_address(key))
+            maps[i].answer(handler, key, out);
+        else
+            answer(out, "NOTFOUND", "");
+        return;
+    }
+    answer(out, "PERM", "no such map here");
 }
 
 /* The length before the colon; false: no netstring, or more than is taken. */

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#define REFUSED "31:OK 501 5.1.7 Bad address syntax,"
+
 /* The local part says what becomes of it. */
 static enum err look_up(void *ctx, const char *address)
 {
@@ -56,7 +58,7 @@ static const char *ask(const char *request)
     return answer;
 }
 
-static void only_what_rcpt_would_take_is_ok(void **state)
+static void only_what_rcpt_would_take_is_ok_and_only_what_mail_would_not_refused(void **state)
 {
     static const struct {
         const char *request;
@@ -82,9 +84,20 @@ static void only_what_rcpt_would_take_is_ok(void **state)
          "9:NOTFOUND ,"},
         {"recipients", "18:PERM want: map key,"},
         {"", "18:PERM want: map key,"},
-        {"others ok@d.test", "42:PERM no such map here; there is recipients,"},
-        {" ok@d.test", "42:PERM no such map here; there is recipients,"},
-        {"Recipients ok@d.test", "42:PERM no such map here; there is recipients,"},
+        {"others ok@d.test", "21:PERM no such map here,"},
+        {" ok@d.test", "21:PERM no such map here,"},
+        {"Recipients ok@d.test", "21:PERM no such map here,"},
+        {"senders a@b.test", "9:NOTFOUND ,"},
+        {"senders <>", "9:NOTFOUND ,"},
+        {"senders b.test", "9:NOTFOUND ,"},
+        {"senders a@", "9:NOTFOUND ,"},
+        {"senders \xc3\xa9@b.test", "9:NOTFOUND ,"},
+        {"senders a@b..test", REFUSED},
+        {"senders a b@c.test", REFUSED},
+        {"senders \xff@b.test", REFUSED},
+        {"senders a@b.test> SIZE=1", REFUSED},
+        {"senders xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx@b.test",
+         REFUSED},
     };
 
     (void)state;
@@ -173,7 +186,7 @@ static void a_connection_has_a_number_of_requests(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(only_what_rcpt_would_take_is_ok),
+        cmocka_unit_test(only_what_rcpt_would_take_is_ok_and_only_what_mail_would_not_refused),
         cmocka_unit_test(every_error_is_answered_by_its_class),
         cmocka_unit_test(however_it_is_cut_each_request_gets_its_answer),
         cmocka_unit_test(what_is_no_netstring_ends_the_connection),
