@@ -62,10 +62,11 @@ class Refused(Exception):
 class Smtp:
     """One SMTP or LMTP session; lines and messages go out byte for byte."""
 
-    def __init__(self, where, hello='EHLO client.example.net', timeout=60):
-        """where: a TCP port on loopback, or the path of a unix socket"""
+    def __init__(self, where, hello='EHLO client.example.net', timeout=60, source='127.0.0.1'):
+        """where: a TCP port on loopback, or the path of a unix socket; source: own address"""
         if isinstance(where, int):
-            self.sock = socket.create_connection(('127.0.0.1', where), timeout=timeout)
+            self.sock = socket.create_connection(('127.0.0.1', where), timeout=timeout,
+                                                 source_address=(source, 0))
         else:
             self.sock = socket.socket(socket.AF_UNIX)
             self.sock.settimeout(timeout)
