@@ -121,6 +121,23 @@ static enum err profiles_load(struct authority *a)
     return e;
 }
 
+/* Journal and records gone together leave nothing that contradicts an empty start; the token does.
+ */
+static enum err beginning_check(struct authority *a)
+{
+    bool has_profiles = false;
+    enum err e = ERR_OK;
+
+    if (journal_sequence(a->journal) == 0)
+        e = token_has_profiles(a->options.token, &has_profiles);
+    if (!e && has_profiles)
+        e = err_note(ERR_TAMPERED, "state_dir",
+                     "journal and records are gone, but the token holds CA keys of profiles: put "
+                     "%s back from the backup, or begin anew with an empty token",
+                     a->state_dir);
+    return e;
+}
+
 enum err authority_open(const struct authority_options *options, struct authority **out)
 {
     struct authority *a = NULL;
@@ -137,6 +154,8 @@ enum err authority_open(const struct authority_options *options, struct authorit
             .context = a->index,
         },
         &a->journal);
+    if (!e)
+        e = beginning_check(a);
     if (!e)
         e = record_store_open(a->state_dir, options->token, a->journal, a->index, &a->store);
     if (!e)

@@ -49,7 +49,8 @@ struct authority_options {
  * left half done: a torn last line, a half saved record, a half made or half deleted profile. A
  * record that was altered or rolled back shuts its profile alone (ERR_TAMPERED in every call that
  * names it).
- * Errors: ERR_TAMPERED (journal altered, removed, shortened), ERR_BUSY (another process has it),
+ * Errors: ERR_TAMPERED (journal altered, removed, shortened; or there is none at all, though the
+ * token holds CA keys), ERR_BUSY (another process has it),
  * ERR_CONFIG (state_dir missing; newer schema), ERR_IO. */
 enum err authority_open(const struct authority_options *options, struct authority **out);
 /* authority_close - a checkpoint, then close. Accepts NULL. */

@@ -9,8 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OURS   "sealrelay "
-#define OUR_CA "sealrelay ca "
+#define OURS "sealrelay "
 
 static enum err profile_check(const char *profile)
 {
@@ -23,7 +22,7 @@ enum err name_ca(const char *profile, key_label out)
     enum err e = profile_check(profile);
 
     if (!e)
-        (void)snprintf(out, KEY_LABEL_MAX, OUR_CA "%s", profile);
+        (void)snprintf(out, KEY_LABEL_MAX, NAME_CA "%s", profile);
     return e;
 }
 
@@ -71,11 +70,11 @@ enum err name_data_read(const char *label, const char *prefix, uint32_t *generat
 
 bool name_is_ours(struct bytes label, bool *ca_out)
 {
-    size_t ours = strlen(OURS), ca = strlen(OUR_CA);
+    size_t ours = strlen(OURS), ca = strlen(NAME_CA);
 
     if (label.len >= KEY_LABEL_MAX || label.len <= ours || memcmp(label.data, OURS, ours) != 0 ||
         memchr(label.data, '\0', label.len))
         return false;
-    *ca_out = label.len > ca && memcmp(label.data, OUR_CA, ca) == 0;
+    *ca_out = label.len > ca && memcmp(label.data, NAME_CA, ca) == 0;
     return true;
 }

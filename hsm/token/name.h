@@ -10,6 +10,7 @@
 
 #include "hsm/token/keyring.h"
 
+#define NAME_CA      "sealrelay ca "
 #define NAME_RECORD  "sealrelay record"
 #define NAME_JOURNAL "sealrelay journal"
 #define NAME_SPOOL   "sealrelay spool "

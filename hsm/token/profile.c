@@ -203,3 +203,18 @@ enum err token_profile_destroy(struct token *t, const char *profile)
         e = call_begin(t, ROLE_CA, &c);
     return e ? e : call_end(&c, keyring_destroy_keys(&c, label));
 }
+
+enum err token_has_profiles(struct token *t, bool *out)
+{
+    key_label *labels = NULL;
+    struct call c;
+    size_t n = 0;
+    enum err e = call_begin(t, ROLE_CA, &c);
+
+    if (!e)
+        e = call_end(&c, keyring_labels(&t->keyring, NAME_CA, &labels, &n));
+    free(labels);
+    if (!e)
+        *out = n > 0;
+    return e;
+}

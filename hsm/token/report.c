@@ -30,7 +30,7 @@ struct key_kind {
 
 /* The kind of a key by its name; a CA or journal key's table follows from its own key type. */
 static const struct key_kind kinds[] = {
-    {"sealrelay ca ", "CA key", "the profile enrols anew under a new root", &table_ca_ec},
+    {NAME_CA, "CA key", "the profile enrols anew under a new root", &table_ca_ec},
     {"sealrelay kek ", "KEK", "every sender key of the profile is lost; old replies stay closed",
      &table_kek},
     {"sealrelay record", "record key",

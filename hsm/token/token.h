@@ -48,6 +48,9 @@ enum err token_unlock(struct token *t);
  * Errors: ERR_CONFIG (the token lacks a mechanism they need; note says which). */
 enum err token_init(struct token *t);
 
+/* token_has_profiles - does it hold the CA key of any profile? */
+enum err token_has_profiles(struct token *t, bool *out);
+
 /* ---- one profile's CA key and KEK ---- */
 
 /* token_ca_new - KEY_P384 or KEY_RSA_3072, named by the profile; an existing one of that type is

@@ -355,8 +355,7 @@ def the_disk_is_full_to_the_last_byte_and_no_space_is_kept_free(r):
             yield
             os.unlink(os.path.join(folder, 'filler'))
     finally:
-        r.configure('sealrelayd', 'queue', 'free_min = 1M')
-        r.restart('sealrelayd')
+        AFTER.append(lambda: r.configure('sealrelayd', 'queue', 'free_min = 1M'))
 
 
 def fill(file, step):

@@ -120,6 +120,36 @@ static void line_forge(struct buf *journal, const struct kit_user *u, const char
                end);
 }
 
+static void move(const char *from_dir, const char *to_dir, const char *name)
+{
+    CLEANUP(buf_clear) struct buf from = {0};
+    CLEANUP(buf_clear) struct buf to = {0};
+
+    buf_printf(&from, "%s/%s", from_dir, name);
+    buf_printf(&to, "%s/%s", to_dir, name);
+    assert_int_equal(rename(buf_str(&from), buf_str(&to)), 0);
+}
+
+static void state_that_is_gone_as_a_whole_is_missed(void **state)
+{
+    static const char *const files[] = {"journal", "journal.head", "records.db"};
+    CLEANUP(kit_user_clear) struct kit_user u = {0};
+    CLEANUP(hsm_profile_clear) struct hsm_profile p = {0};
+
+    (void)state;
+    kit_enrol(&kit, &u, KEY_P384, KEY_P256);
+    authority_close(kit.a);
+    kit.a = NULL;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        move(kit.softhsm.state_dir, kit.softhsm.dir, files[i]);
+    assert_err(authority_open(&kit.options, &kit.a), ERR_TAMPERED);
+    assert_non_null(strstr(err_note_get()->detail, "from the backup"));
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        move(kit.softhsm.dir, kit.softhsm.state_dir, files[i]);
+    kit_restart(&kit);
+    assert_err(authority_profile_get(kit.a, u.profile, &p), ERR_OK);
+}
+
 static void line_the_service_never_wrote_is_refused(void **state)
 {
     static const char *const ends[] = {
@@ -170,6 +200,7 @@ int main(void)
         cmocka_unit_test(altered_record_shuts_its_profile_alone),
         cmocka_unit_test(record_put_back_to_an_older_version_is_refused),
         cmocka_unit_test(record_of_another_profile_does_not_pass),
+        cmocka_unit_test(state_that_is_gone_as_a_whole_is_missed),
         cmocka_unit_test(line_the_service_never_wrote_is_refused),
         cmocka_unit_test(profile_whose_ca_key_is_lost_can_be_ended_and_hinders_nobody),
     };
