@@ -5,7 +5,7 @@
 
 #include "daemon/config/ini.h"
 
-#define RELAY_HOPS_MAX 64
+#define RELAY_HOPS_MAX 128
 
 struct relay_hop {
     char *domain; /* "" is the default */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HOPS_SHOWN_MAX 128 /* next hops in a status; an answer is one packet */
+#define HOPS_SHOWN_MAX 160 /* next hops in a status; an answer is one packet */
 
 #define FAILURES_TOLD 5 /* the latest; the rest is in the list of the queue */
 

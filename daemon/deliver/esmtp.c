@@ -214,16 +214,18 @@ static enum err prepare_tls(const struct run *r)
     return e;
 }
 
-static void explain(const struct run *r)
+/* Called before the messages that are still open are told of. */
+static void explain(struct run *r)
 {
     struct job_summary *summary = r->session->summary;
     char text[128] = "";
 
     if (!summary->fault && summary->reached == STAGE_NONE)
         summary->fault = FAULT_CONNECT;
-    if (!summary->fault && !r->wire.quit)
-        summary->fault = FAULT_DROPPED;
-    if (!summary->fault || summary->text[0] || !smtp_strerror(smtp_errno(), text, sizeof text))
+    /* libesmtp says QUIT into a connection that ended, too. */
+    if (!summary->fault && (!r->wire.quit || wire_owes(&r->wire)))
+        wire_fail(&r->wire, FAULT_DROPPED);
+    if (summary->fault != FAULT_CONNECT || !smtp_strerror(smtp_errno(), text, sizeof text))
         return;
     text[sizeof text - 1] = '\0';
     job_text_set(summary->text, bytes_of(text));

@@ -50,8 +50,9 @@
     X(FAULT_CONTENT, "content")         /* bare CR, bare LF, NUL or 8-bit byte in the message */   \
     X(FAULT_BODY, "body")               /* the relay could not hand over the message */            \
     X(FAULT_CONNECT, "connect")         /* no address, refused, or no connection in time */        \
-    X(FAULT_DROPPED, "dropped")         /* the connection ended before QUIT was answered */        \
-    X(FAULT_LOCAL, "local")             /* the worker itself could not go on */
+    X(FAULT_DROPPED, "dropped")         /* the connection ended, and replies were due */           \
+    X(FAULT_LOCAL, "local")             /* the worker itself could not go on */                    \
+    X(FAULT_SILENT, "silent")           /* no reply in time */
 
 #define JOB_ENUM(name, text) name,
 enum job_stage { JOB_STAGE_TABLE(JOB_ENUM) STAGE_COUNT };

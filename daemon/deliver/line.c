@@ -24,6 +24,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define UNSENT_MAX (128 * 1024) /* bytes in the kernel that the peer's window has no room for */
+
 struct line_state line_state = {.fd = -1};
 
 void line_arm(const struct line_options *options, struct wire *wire)
@@ -124,17 +126,27 @@ static int connect_wait(int fd)
     return error ? -1 : 0;
 }
 
-/* connect() in libesmtp blocks for as long as the kernel tries (over two minutes), and it leaves
- * Nagle's algorithm on, which costs 41 ms a message against a peer that delays its ACKs. */
+/* Nagle's algorithm costs 41 ms a message against a peer that delays its ACKs. And the kernel calls
+ * a socket writable again only when a good part of its buffer is free, which grows to megabytes: a
+ * slow next hop would look like one that has stopped. */
+static void tune(int fd)
+{
+    int on = 1;
+    int unsent = UNSENT_MAX;
+
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+}
+
+/* connect() in libesmtp blocks for as long as the kernel tries: over two minutes. */
 int line_connect(int fd, const struct sockaddr *address, socklen_t len)
 {
     NEXT(line_connect, "connect");
-    int on = 1;
     int flags;
 
     if (!line_state.wire || (address->sa_family != AF_INET && address->sa_family != AF_INET6))
         return next(fd, address, len);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    tune(fd);
     flags = fcntl(fd, F_GETFL);
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0 ||
         fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)

@@ -71,8 +71,8 @@ static void handshake_failed(const SSL *ssl, int why)
                    verify != X509_V_OK ? X509_verify_cert_error_string(verify)
                    : reason            ? reason
                                        : "the connection ended");
-    job_text_set(line_state.wire->summary->text, bytes_of(text));
     line_cut(verify == X509_V_OK ? FAULT_TLS : FAULT_CERTIFICATE);
+    job_text_set(line_state.wire->summary->text, bytes_of(text));
 }
 
 int line_ssl_connect(SSL *ssl)
@@ -133,16 +133,13 @@ static bool asks_to_read(const struct pollfd *fds, nfds_t n)
  * before it has flushed its command. The session tickets of TLS 1.3 make the socket readable right
  * behind the handshake: it would wait its full timeout for the reply to an EHLO that it never sent.
  * It asks for reading in the first place of the array or not at all. */
-int line_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+static int poll_for_data(struct pollfd *fds, nfds_t n, int timeout_ms)
 {
     NEXT(line_poll, "poll");
     int64_t end_ms = clock_mono_ms() + timeout_ms;
     int64_t left_ms = timeout_ms;
     int ready;
 
-    line_state.polled |= line_state.wire && !line_state.waiting;
-    if (!line_state.wire || !line_state.ssl || line_state.waiting || !asks_to_read(fds, n))
-        return next(fds, n, timeout_ms);
     for (;;) {
         ready = next(fds, n, (int)left_ms);
         if (ready <= 0 || !(fds[0].revents & POLLIN) || tls_has_data(line_state.ssl))
@@ -155,4 +152,19 @@ int line_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
         if (timeout_ms >= 0)
             left_ms = end_ms > clock_mono_ms() ? end_ms - clock_mono_ms() : 0;
     }
+}
+
+int line_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+    NEXT(line_poll, "poll");
+    int ready;
+
+    if (!line_state.wire || line_state.waiting || !asks_to_read(fds, n))
+        return next(fds, n, timeout_ms);
+    line_state.polled = true;
+    ready = line_state.ssl ? poll_for_data(fds, n, timeout_ms) : next(fds, n, timeout_ms);
+    /* libesmtp gives up now, without a word about why. */
+    if (ready == 0 && timeout_ms != 0)
+        wire_fail(line_state.wire, FAULT_SILENT);
+    return ready;
 }

@@ -43,7 +43,8 @@ static bool refused_for_good(const struct job_result *r)
 
     /* With a session in disorder nobody knows which command a reply belongs to. */
     return is_class(code, 5) && !is_about_session(code) &&
-           (r->fault == FAULT_NONE || r->fault == FAULT_DROPPED || r->fault == FAULT_CLOSING);
+           (r->fault == FAULT_NONE || r->fault == FAULT_DROPPED || r->fault == FAULT_SILENT ||
+            r->fault == FAULT_CLOSING);
 }
 
 static void describe(const struct job_result *r, struct verdict *out)

@@ -272,19 +272,32 @@ static void log_session(const struct session *s, enum err e)
                   summary->tls);
 }
 
+#define WHY_MAX (JOB_TEXT_MAX + 40)
+
+/* What the operator is told of messages without an answer of their own. */
+static void explain_end(const struct job_summary *summary, enum err e, char why[WHY_MAX])
+{
+    if (e)
+        (void)snprintf(why, WHY_MAX, "worker died or was too slow");
+    else if (summary->code >= 400)
+        (void)snprintf(why, WHY_MAX, "%u %s", summary->code, summary->text);
+    else
+        (void)snprintf(why, WHY_MAX, "%s, at %s%s%s", job_fault_name(summary->fault),
+                       job_stage_name(summary->reached), summary->text[0] ? ": " : "",
+                       summary->text);
+}
+
 static void deliver(struct session *s)
 {
     const struct job_summary *summary = &s->summary;
-    char why[JOB_TEXT_MAX + 40] = "the delivery service is away";
+    char why[WHY_MAX] = "the delivery service is away";
     enum err e = hand_over(s);
 
     if (!e) {
         s->ledger.health = HOP_BAD;
         e = converse(s);
         s->ledger.fault = summary->fault;
-        (void)snprintf(why, sizeof why, "%s%s%s",
-                       e ? "worker died or was too slow" : job_fault_name(summary->fault),
-                       summary->text[0] ? ": " : "", summary->text);
+        explain_end(summary, e, why);
     }
     log_session(s, e);
     judge_hop(s);

@@ -36,6 +36,9 @@ void wire_fail(struct wire *w, enum job_fault fault)
         r->fault = fault;
     if (!w->summary->fault)
         w->summary->fault = fault;
+    /* What was said kindly is not why. */
+    if (w->summary->code < 400)
+        w->summary->text[0] = '\0';
 }
 
 /* ---- leaving ---- */
@@ -293,6 +296,14 @@ size_t wire_received(struct wire *w, struct bytes data)
             good = i + 1;
     }
     return w->fault ? good : data.len;
+}
+
+bool wire_owes(const struct wire *w)
+{
+    for (size_t i = 0; i < w->n_waits; i++)
+        if (w->waits[i].step != STEP_OTHER)
+            return true;
+    return false;
 }
 
 bool wire_start_tls(struct wire *w)

@@ -76,6 +76,8 @@ size_t wire_received(struct wire *w, struct bytes data);
 /* wire_start_tls - the handshake is about to begin. False: something is wrong with what was read
  * in clear. */
 bool wire_start_tls(struct wire *w);
+/* wire_owes - does a command wait for its reply, QUIT and RSET not counted? */
+bool wire_owes(const struct wire *w);
 /* wire_fail - a guard elsewhere found a fault; the first one stays. */
 void wire_fail(struct wire *w, enum job_fault fault);
 

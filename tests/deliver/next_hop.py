@@ -138,6 +138,30 @@ SCENARIOS = {
     "rcpt-421": {"rcpt": [[b"250 ok\r\n"], [b"421 closing\r\n"]]},
     "dot-421": {"dot": [[b"250 ok\r\n"], [b"421 closing\r\n"]]},
     "dot-421-drop": {"dot": [[b"250 ok\r\n"], [b"421 closing\r\n", DROP]]},
+    "ehlo-421": {"ehlo": [[b"421 closing\r\n", DROP]]},
+    "starttls-421": {"ehlo": [[b"250-hop\r\n250 STARTTLS\r\n"]], "starttls": [[b"421 closing\r\n", DROP]]},
+    "data-421": {"data": [[b"354 go\r\n"], [b"421 closing\r\n", DROP]]},
+    # closing or resetting wherever a reply is due
+    "ehlo-drop": {"ehlo": [[DROP]]},
+    "mail-drop": {"mail": [[DROP]]},
+    "rcpt-drop": {"rcpt": [[DROP]]},
+    "data-reset": {"data": [[RESET]]},
+    "dot-reset": {"dot": [[RESET]]},
+    "quit-reset": {"quit": [[RESET]]},
+    "quit-silent": {"quit": [[60]]},
+    # slow, but never silent for long
+    "ehlo-drip": {"ehlo": [[b"2", 1, b"5", 1, b"0", 1, b"-"] + [b"a", 1] * 60]},
+    "read-drip": {"read": (1, 1)},
+    "read-slow": {"read": (6000, 0.1)},
+    # texts of strangers
+    "rcpt-many-lines": {
+        "rcpt": [[b"550-5.1.1 no such user\r\n550-5.1.1 \x1b[2J\x07 <alice@home.example.com>\r\n550 5.1.1 see \x9b[31m bob@shop.example.net \xc3\xa9\xff\r\n"]],
+    },
+    "dot-many-lines": {"dot": [[b"250-2.0.0 thanks\r\n250-\t\x1b]0;pwned\x07\r\n250 2.0.0 Ok: queued as 4XyZ1b2c3dz9\r\n"]]},
+    "dot-exim": {"dot": [[b"250 OK id=1rXyZ-000Abc-2d\r\n"]]},
+    "dot-opensmtpd": {"dot": [[b"250 2.0.0 1a2b3c4d Message accepted for delivery\r\n"]]},
+    "dot-hostile-id": {"dot": [[b"250 2.0.0 Ok: queued as alice@home.example.com\x1b[31m\r\n"]]},
+    "ehlo-4097": {"ehlo": [[b"250-hop\r\n250-" + b"x" * 4093 + b"\r\n250 HELP\r\n"]]},
     # replies out of step
     "mail-twice": {"mail": [[b"250 ok\r\n250 ok\r\n"]]},
     "rcpt-twice": {"rcpt": [[b"250 ok\r\n250 ok\r\n"]]},
@@ -158,7 +182,7 @@ class Closed(Exception):
 class Session:
     def __init__(self, server, sock):
         self.server, self.sock, self.buffer = server, sock, b""
-        self.script, self.uses, self.sent, self.fresh = server.script, {}, b"", 1 << 30
+        self.script, self.uses, self.sent, self.fresh = server.script, server.uses(), b"", 1 << 30
 
     def act(self, key, usual):
         lists = self.script.get(key)
@@ -181,10 +205,13 @@ class Session:
         return self.sent
 
     def fill(self):
-        data = self.sock.recv(65536)
+        most, pause = self.script.get("read", (65536, 0))
+        data = self.sock.recv(most)
         if not data:
             raise Closed
+        self.server.received(data)
         self.buffer += data
+        time.sleep(pause)
 
     def line(self):
         while b"\r\n" not in self.buffer:
@@ -225,8 +252,7 @@ class Session:
 
     def accepted(self, rcpt, content, reply):
         if reply.startswith(b"250") and rcpt:
-            digest = hashlib.sha256(content).hexdigest()
-            self.server.report(f"accepted {rcpt.decode()} {digest} {len(content)}")
+            self.server.accepted(rcpt, content)
 
     def start_tls(self):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -291,6 +317,17 @@ class Server:
     def __init__(self, scenario, report, cert=None, key=None):
         self.script, self.path, self.cert, self.key = SCENARIOS[scenario], report, cert, key
 
+    def uses(self):
+        """How often each key of the scenario was used: by a session, or by all of them."""
+        return {}
+
+    def received(self, data):
+        """Bytes as they came, inside TLS if there is TLS."""
+
+    def accepted(self, rcpt, content):
+        digest = hashlib.sha256(content).hexdigest()
+        self.report(f"accepted {rcpt.decode()} {digest} {len(content)}")
+
     def report(self, line):
         with LOCK, open(self.path, "a", encoding="ascii", errors="replace") as f:
             f.write(line + "\n")
@@ -307,17 +344,26 @@ class Server:
         except OSError:
             pass
 
+    def listen(self, port=0):
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if self.script.get("stall") or self.script.get("read"):
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        self.listener.bind(("127.0.0.1", port))
+        self.listener.listen(64)
+        return self.listener.getsockname()[1]
+
     def run(self):
-        listener = socket.socket()
-        if self.script.get("stall"):
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(64)
-        self.report(f"port {listener.getsockname()[1]}")
         while True:
-            sock, _ = listener.accept()
+            sock, _ = self.listener.accept()
             threading.Thread(target=self.session, args=(sock,), daemon=True).start()
 
 
+def main():
+    server = Server(*sys.argv[1:])
+    server.report(f"port {server.listen()}")
+    server.run()
+
+
 if __name__ == "__main__":
-    Server(*sys.argv[1:]).run()
+    main()
