@@ -148,6 +148,15 @@ const struct message_field *message_find(const struct message *m, const char *na
     return NULL;
 }
 
+const struct message_field *message_next(const struct message *m, const char *name,
+                                         const struct message_field *behind)
+{
+    for (size_t i = behind ? (size_t)(behind - m->fields) + 1 : 0; i < m->n_fields; i++)
+        if (bytes_equal_nocase(m->fields[i].name, name))
+            return &m->fields[i];
+    return NULL;
+}
+
 size_t message_count(const struct message *m, const char *name)
 {
     size_t n = 0;

@@ -34,6 +34,10 @@ void message_clear(struct message *m);
 
 /* message_find - the nth field (0 first) of that name, case ignored; NULL if there is none. */
 const struct message_field *message_find(const struct message *m, const char *name, size_t nth);
+/* message_next - the field of that name that comes next behind one of m's; NULL for the first, and
+ * NULL when there is none. A walk over all of them takes one pass. */
+const struct message_field *message_next(const struct message *m, const char *name,
+                                         const struct message_field *behind);
 size_t message_count(const struct message *m, const char *name);
 
 /* message_unfold - a field's value without folds and blanks at its ends; control bytes become '?'.

@@ -242,10 +242,10 @@ static enum err parties_append(const struct rewrite_input *in, struct buf *out)
 /* This passage and the earlier ones, ours and other relays', so that a loop is seen. */
 static enum err loop_append(const struct rewrite_input *in, struct buf *out)
 {
-    const struct message_field *f;
+    const struct message_field *f = NULL;
 
     buf_printf(out, LOOP_FIELD ": %s\r\n", in->relay_id);
-    for (size_t i = 0; (f = message_find(in->message, LOOP_FIELD, i)); i++) {
+    while ((f = message_next(in->message, LOOP_FIELD, f))) {
         CLEANUP(buf_clear) struct buf id = {0};
         enum err e = message_unfold(f->value, &id);
 

@@ -19,12 +19,12 @@
 
 static enum err loops_check(const struct message *m, const char *relay_id)
 {
-    const struct message_field *f;
+    const struct message_field *f = NULL;
     unsigned ours = 0;
 
     if (message_count(m, LOOP_FIELD) > REWRITE_LOOP_FIELDS_MAX)
         return err_note(ERR_LOOP, "rewrite_parties_find", "too many loop fields");
-    for (size_t i = 0; (f = message_find(m, LOOP_FIELD, i)); i++) {
+    while ((f = message_next(m, LOOP_FIELD, f))) {
         CLEANUP(buf_clear) struct buf id = {0};
         enum err e = message_unfold(f->value, &id);
 
@@ -49,10 +49,10 @@ static bool is_own_reverse(const char *addr, const char *const *domains, size_t 
 static enum err list_find(const struct message *m, const char *name, struct mailbox_list *out)
 {
     CLEANUP(buf_clear) struct buf joined = {0};
-    const struct message_field *f;
+    const struct message_field *f = NULL;
 
-    for (size_t i = 0; (f = message_find(m, name, i)); i++) {
-        if (i)
+    while ((f = message_next(m, name, f))) {
+        if (joined.len)
             buf_append_str(&joined, ", ");
         buf_append_bytes(&joined, f->value);
     }

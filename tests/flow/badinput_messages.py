@@ -85,6 +85,9 @@ case('msg07 To of 100 kB', letter(b'To: ' + b', '.join(b'u%d@x%d.example' % (i,
 case('msg07 Subject of 100 kB', letter(b'', sender=FROM + b'Subject: ' + b'y' * 100_000 + b'\r\n'))
 case('msg07 References of 100 kB', letter(b'References: ' + b'<a@b.example> ' * 7500 + b'\r\n'))
 case('msg07 ten thousand fields', letter(b'X: y\r\n' * 9990))
+case('msg07 ten thousand To fields', letter(b'To: <u@x.example>\r\n' * 9990))
+case('msg07 ten thousand Reply-To fields', letter(b'Reply-To: <u@x.example>\r\n' * 9990))
+case('msg07 From of groups', letter(sender=b'From: ' + b'a:' * 30_000 + b' <a@b.example>\r\n'))
 case('msg07 more fields than are taken', letter(b'X: y\r\n' * 10001), '550/5.6.0')
 case('msg07 fifty thousand folds', letter(b'X: y\r\n' + b' z\r\n' * 50_000))
 case('msg07 From folded fifty thousand times', letter(sender=b'From: Bob\r\n' + b' \r\n' * 50_000
@@ -182,6 +185,14 @@ SENDERS = [
     ('a thousand mailboxes', b', '.join(b'u%d@x.example' % i for i in range(1000)),
         'u0 at x.example'),
     ('a very long name', b'"' + b'n' * 5000 + b'" <evil@y.example>', None),
+    ('brackets inside out', b'<c@d.example(>,<)a@b.example>', None),
+    ('an escaped comma', b'<a@b.example>\\,<c@d.example>', None),
+    ('a name stuck to its address', b'"a@b.example"<c@d.example', None),
+    ('an address as a name', b'a@b.example <c@d.example>', 'a at b.example - c at d.example'),
+    ('two groups', b'A: a@b.example;, B: c@d.example;', 'a at b.example'),
+    ('groups in groups', b'A: B: a@b.example;;', None),
+    ('ten thousand commas', b',' * 10_000 + b' <a@b.example>', 'a at b.example'),
+    ('a line of brackets', b'<' * 10_000 + b'a@b.example>', None),
     ('a backslash at the end', b'"Bob\\" <evil@y.example>', None),
 ]
 for name, value, shown_name in SENDERS:

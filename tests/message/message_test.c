@@ -110,6 +110,10 @@ static void fields_are_found_by_name_without_case(void **state)
     assert_int_equal(message_count(&m, "To"), 2);
     assert_true(bytes_equal(message_find(&m, "To", 1)->value, bytes_of(" b")));
     assert_null(message_find(&m, "To", 2));
+    assert_ptr_equal(message_next(&m, "To", NULL), message_find(&m, "To", 0));
+    assert_ptr_equal(message_next(&m, "to", message_find(&m, "To", 0)), message_find(&m, "To", 1));
+    assert_null(message_next(&m, "To", message_find(&m, "To", 1)));
+    assert_null(message_next(&m, "Cc", NULL));
 }
 
 static void unfolding_joins_lines_and_masks_control_bytes(void **state)
