@@ -58,7 +58,8 @@ def a_relay_that_is_away_is_a_4xx(b):
 
 
 def found(b, marker):
-    return b.front.files_with(marker) + b.relay.found_in_clear(marker)
+    return (b.front.files_with(marker) + b.relay.found_in_clear(marker) +
+            front.nameless_files_with(b.relay.folder, marker))
 
 
 def a_marker_is_never_in_clear_on_disk(b):
