@@ -204,13 +204,29 @@ static enum err probe_hop(const struct relay_config *c, const struct relay_hop *
     return e;
 }
 
+static void probe_tell(const struct relay_hop *hop, const struct err_note *why)
+{
+    (void)printf("next hop %s (%s:%u): %s: %s\n", hop->domain[0] ? hop->domain : "default",
+                 hop->host, hop->port, why->action, why->detail);
+}
+
 enum err relay_config_probe(const struct relay_config *c)
 {
-    for (size_t i = 0; i < c->n_hops; i++) {
-        enum err e = probe_hop(c, &c->hops[i]);
+    struct err_note why = {"", ""};
+    enum err first = ERR_OK;
 
+    for (size_t i = 0; i < c->n_hops; i++) {
+        enum err e;
+
+        err_note_clear();
+        e = probe_hop(c, &c->hops[i]);
         if (e)
-            return e;
+            probe_tell(&c->hops[i], err_note_get());
+        if (e && !first) {
+            first = e;
+            why = *err_note_get();
+        }
     }
-    return ERR_OK;
+    err_note_clear();
+    return first ? err_note(first, why.action, "%s", why.detail) : ERR_OK;
 }

@@ -73,8 +73,8 @@ void relay_config_clear(struct relay_config *c);
 
 /* relay_config_probe - ask each next hop what it can take: SIZE and STARTTLS.
  * Refuses limits that cannot hold: a message of message_size grows by 1.38 when sealed.
- * Prints one line a next hop to stdout. Errors: ERR_CONFIG (limit or TLS), ERR_NET (not reached).
- */
+ * Prints one line a next hop to stdout, good or not.
+ * Errors: of the first that is not good: ERR_CONFIG (limit or TLS), ERR_NET (not reached). */
 enum err relay_config_probe(const struct relay_config *c);
 
 /* relay_sealed_size - an upper bound of what a message of size bytes becomes when sealed. */

@@ -260,16 +260,25 @@ static void judge_hop(struct session *s)
     }
 }
 
+/* The next hop may not be who it should be, or somebody stands in between: nobody but the operator
+ * can mend that. */
+static bool is_alarm(enum job_fault fault)
+{
+    return fault == FAULT_CERTIFICATE || fault == FAULT_TLS || fault == FAULT_INJECTED ||
+           fault == FAULT_CLEARTEXT;
+}
+
 static void log_session(const struct session *s, enum err e)
 {
     const struct job_summary *summary = &s->summary;
+    enum log_level level = is_alarm(summary->fault) ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING;
 
     if (e || summary->fault)
-        log_event(LOG_LEVEL_WARNING, "deliver.session", s->ledger.entries[s->order[0]].item->id,
+        log_event(level, "deliver.session", s->ledger.entries[s->order[0]].item->id,
                   e ? e : ERR_NET, clock_mono_ms() - s->ledger.begun_ms,
-                  "hop=%s reached=%s fault=%s code=%u tls=%d", s->ledger.hop->host,
-                  job_stage_name(summary->reached), job_fault_name(summary->fault), summary->code,
-                  summary->tls);
+                  "hop=%s:%u reached=%s fault=%s code=%u tls=%d", s->ledger.hop->host,
+                  s->ledger.hop->port, job_stage_name(summary->reached),
+                  job_fault_name(summary->fault), summary->code, summary->tls);
 }
 
 #define WHY_MAX (JOB_TEXT_MAX + 40)

@@ -171,7 +171,7 @@ static enum err seal_one(struct forward *f, const struct receive_transaction *t,
 }
 
 /* Commit all that was sealed; after this a 250 is safe. */
-static void commit_all(struct forward *f, struct entry *entries, size_t n)
+static void commit_all(struct forward *f, const char *id, struct entry *entries, size_t n)
 {
     struct queue_writer **batch = calloc(n, sizeof *batch);
     size_t n_batch = 0;
@@ -193,7 +193,7 @@ static void commit_all(struct forward *f, struct entry *entries, size_t n)
     }
     free(batch);
     if (e)
-        log_event(LOG_LEVEL_ERROR, "flow.commit", "-", e, -1, "entries=%zu", n_batch);
+        log_event(LOG_LEVEL_ERROR, "flow.commit", id, e, -1, "entries=%zu", n_batch);
     if (failpoint("forward.committed"))
         return;
 }
@@ -235,7 +235,7 @@ static void on_message(void *ctx, struct receive_transaction *t, struct bytes da
     if (all_or_none && worst)
         abort_all(entries, n);
     else
-        commit_all(f, entries, n);
+        commit_all(f, t->id, entries, n);
     for (size_t i = 0; i < n; i++) {
         enum err e = entries[entries[i].duplicate ? entries[i].same_as : i].result;
 
