@@ -15,6 +15,37 @@ TEST_PACKAGES=(
     python3 strace swaks libnet-ssleay-perl libnss3-tools gpgsm gnupg git
 )
 
+# Other mail servers, for the long tests. Debian installs one mail server at a time: these are only
+# unpacked, and what they link is installed.
+PEER_PACKAGES=(exim4-daemon-light opensmtpd)
+PEER_LIBRARIES=(
+    libcrypt1 libdb5.3 libevent-2.1-7 libgnutls-dane0 libgnutls30 libidn12 libidn2-0 libnsl2
+    libpam0g libpcre2-8-0
+)
+
+# unpack_packages DIR NAME... - fetch packages and lay their files out below DIR, installing nothing.
+unpack_packages()
+{
+    local dir=$1 fetched
+    shift
+    [ "$(cat "$dir/unpacked" 2>/dev/null)" = "$*" ] && return 0
+    echo "Unpacking $* in $dir"
+    rm -rf "$dir"
+    mkdir -p "$dir"
+    fetched=$(mktemp -d)
+    if ! (cd "$fetched" && apt-get -qq update && apt-get -qq download "$@" 2>&1) >"$fetched/log"; then
+        tail -n 20 "$fetched/log" >&2
+        rm -rf "$fetched"
+        return 1
+    fi
+    local package
+    for package in "$fetched"/*.deb; do
+        dpkg-deb -x "$package" "$dir" || return 1
+    done
+    rm -rf "$fetched"
+    echo "$*" >"$dir/unpacked"
+}
+
 # install_packages NAME... - install what is missing, quietly, without asking.
 install_packages()
 {
