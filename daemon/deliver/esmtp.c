@@ -134,6 +134,7 @@ static void event_callback(smtp_session_t smtp, int event, void *arg, ...)
         line_cut(FAULT_CERTIFICATE);
     } else if (event == SMTP_EV_EXTNA_STARTTLS) {
         line_cut(FAULT_TLS);
+        job_text_set(r->session->summary->text, bytes_of("STARTTLS is not offered"));
     }
     va_end(args);
     errno = 0;

@@ -67,10 +67,11 @@ static void handshake_failed(const SSL *ssl, int why)
 
     if (line_state.wire->fault || why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
         return;
-    (void)snprintf(text, sizeof text, "TLS handshake failed (1.2 or 1.3 is wanted): %s",
-                   verify != X509_V_OK ? X509_verify_cert_error_string(verify)
-                   : reason            ? reason
-                                       : "the connection ended");
+    if (verify != X509_V_OK)
+        (void)snprintf(text, sizeof text, "%s", X509_verify_cert_error_string(verify));
+    else
+        (void)snprintf(text, sizeof text, "handshake failed (1.2 or 1.3 is wanted): %s",
+                       reason ? reason : "the connection ended");
     line_cut(verify == X509_V_OK ? FAULT_TLS : FAULT_CERTIFICATE);
     job_text_set(line_state.wire->summary->text, bytes_of(text));
 }
