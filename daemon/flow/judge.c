@@ -11,10 +11,10 @@ static void verdict_log(const char *id, const struct sender_verdict *v, int64_t 
     bool lost = v->gap != VERDICT_CHECKED && v->gap != VERDICT_NOT_ASKED;
 
     log_event(lost ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "flow.verdict", id, ERR_OK, ms,
-              "source=%s gap=%s dmarc=%s policy=%s spf=%s dkim=%s spam=%s",
+              "source=%s gap=%s dmarc=%s policy=%s spf=%s dkim=%s from=%s spam=%s",
               verdict_source_name(v->source), verdict_gap_name(v->gap), auth_result_name(v->dmarc),
               dmarc_policy_name(v->policy), auth_result_name(v->spf), auth_result_name(v->dkim),
-              spam_action_name(v->spam));
+              v->unclear ? "unclear" : "clear", spam_action_name(v->spam));
 }
 
 enum err judge_message(struct forward *f, const struct receive_transaction *t, struct bytes data,
@@ -46,6 +46,7 @@ enum err judge_message(struct forward *f, const struct receive_transaction *t, s
         return e;
     }
     request.from = parties.from.addr;
+    request.from_many = parties.from_many;
     verdict_check(f->verdict, &request, out);
     verdict_log(t->id, out, clock_mono_ms() - start);
     return ERR_OK;

@@ -59,14 +59,15 @@ static enum err list_find(const struct message *m, const char *name, struct mail
     return joined.failed ? ERR_NOMEM : mailbox_list_parse(buf_bytes(&joined), out);
 }
 
-static enum err from_find(const struct message *m, struct mailbox *out)
+static enum err from_find(const struct message *m, struct rewrite_parties *out)
 {
     CLEANUP(mailbox_list_clear) struct mailbox_list list = {0};
     enum err e = list_find(m, "From", &list);
 
     if (e || !list.n)
         return e;
-    *out = list.items[0];
+    out->from = list.items[0];
+    out->from_many = list.n > 1;
     list.items[0] = (struct mailbox){0};
     return ERR_OK;
 }
@@ -84,7 +85,7 @@ enum err rewrite_parties_find(const struct message *m, const char *relay_id,
         return err_note(ERR_HOPS, "rewrite_parties_find", "too many Received fields");
     e = loops_check(m, relay_id);
     if (!e)
-        e = from_find(m, &p.from);
+        e = from_find(m, &p);
     if (!e && p.from.addr && is_own_reverse(p.from.addr, domains, n_domains))
         e = err_note(ERR_LOOP, "rewrite_parties_find", "From is a reverse alias");
     if (!e)

@@ -23,7 +23,8 @@
 
 /* What the message says of its parties; step one. */
 struct rewrite_parties {
-    struct mailbox from; /* addr NULL: no usable From */
+    struct mailbox from; /* the first one; addr NULL: no usable From */
+    bool from_many;      /* it was not the only one */
     struct mailbox_list to, cc, reply_to;
 };
 

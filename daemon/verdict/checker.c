@@ -92,7 +92,19 @@ static void read_field(struct verdict_checker *c, const struct verdict_request *
     out->dkim = results.dkim;
     out->dmarc = results.dmarc;
     out->policy = results.policy;
-    verdict_dmarc_settle(out, bytes_of(results.header_from));
+    if (out->dmarc != AUTH_NONE || results.header_from[0])
+        verdict_dmarc_settle(out, bytes_of(results.header_from));
+}
+
+/* Who is shown without a From is the envelope's sender: of that SPF speaks, and DMARC nothing. */
+static void parties_settle(const struct verdict_request *r, struct sender_verdict *v)
+{
+    if (v->gap != VERDICT_CHECKED)
+        v->unclear = false;
+    else if (!r->from)
+        v->unclear = !r->mail_from[0] || v->spf != AUTH_PASS;
+    else if (r->from_many)
+        verdict_doubt(v);
 }
 
 void verdict_check(struct verdict_checker *c, const struct verdict_request *r,
@@ -112,6 +124,7 @@ void verdict_check(struct verdict_checker *c, const struct verdict_request *r,
         read_field(c, r, &v);
         break;
     }
+    parties_settle(r, &v);
     *out = v;
 }
 

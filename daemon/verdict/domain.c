@@ -14,7 +14,7 @@ static bool is_domain(const char *s)
         if (!((s[i] >= 'a' && s[i] <= 'z') || (s[i] >= '0' && s[i] <= '9') || s[i] == '-' ||
               s[i] == '_' || (s[i] == '.' && i > 0 && s[i - 1] != '.')))
             return false;
-    return len > 0 && len <= VERDICT_DOMAIN_MAX && s[len - 1] != '.';
+    return len > 0 && len <= VERDICT_DOMAIN_MAX && s[len - 1] != '.' && strchr(s, '.');
 }
 
 void verdict_domain_set(struct sender_verdict *out, const char *address)
@@ -26,7 +26,7 @@ void verdict_domain_set(struct sender_verdict *out, const char *address)
         memcpy(out->domain, domain, strlen(domain) + 1);
 }
 
-bool verdict_domain_is_judged(const struct sender_verdict *v, struct bytes judged)
+static bool is_judged(const struct sender_verdict *v, struct bytes judged)
 {
     size_t len = strlen(v->domain);
 
@@ -36,10 +36,17 @@ bool verdict_domain_is_judged(const struct sender_verdict *v, struct bytes judge
     return judged.len == len || v->domain[len - judged.len - 1] == '.';
 }
 
-void verdict_dmarc_settle(struct sender_verdict *v, struct bytes judged)
+void verdict_doubt(struct sender_verdict *v)
 {
-    if (v->dmarc != AUTH_PASS || verdict_domain_is_judged(v, judged))
+    v->unclear = true;
+    if (v->dmarc != AUTH_PASS)
         return;
     v->dmarc = AUTH_NONE;
     v->policy = DMARC_POLICY_UNKNOWN;
+}
+
+void verdict_dmarc_settle(struct sender_verdict *v, struct bytes judged)
+{
+    if (!is_judged(v, judged))
+        verdict_doubt(v);
 }

@@ -9,12 +9,14 @@
  *   address  NULL or without a fit domain: out->domain becomes "" */
 void verdict_domain_set(struct sender_verdict *out, const char *address);
 
-/* verdict_domain_is_judged - was this the domain of From, or one above it that speaks for it?
- *   judged  what the source says it judged, case ignored; at least two labels */
-bool verdict_domain_is_judged(const struct sender_verdict *v, struct bytes judged);
+/* verdict_doubt - the sender who is shown is not the one who was judged: unclear, and a pass is
+ * none. */
+void verdict_doubt(struct sender_verdict *v);
 
-/* verdict_dmarc_settle - a pass for another domain than ours proves nothing: it becomes none. What
- * two programs read differently in one From field is never to anybody's credit. */
+/* verdict_dmarc_settle - was it the domain of From that was judged, or one above it that speaks for
+ * it? If not, verdict_doubt: what two programs read differently in one From field is never to
+ * anybody's credit.
+ *   judged  what the source says it judged, case ignored; at least two labels */
 void verdict_dmarc_settle(struct sender_verdict *v, struct bytes judged);
 
 #endif

@@ -45,11 +45,13 @@ static const struct symbol dmarc_symbols[] = {
     {"DMARC_NA", AUTH_NONE, DMARC_POLICY_UNKNOWN},
 };
 
+/* "greylist" is a score, not a delay: rspamd's own greylisting says "soft reject" while it wants
+ * one, and who delays for the score alone delays for ever. */
 static const struct {
     const char *name;
     enum spam_action action;
 } actions[] = {
-    {"no action", SPAM_NO},    {"greylist", SPAM_DEFER},       {"soft reject", SPAM_DEFER},
+    {"no action", SPAM_NO},    {"greylist", SPAM_NO},          {"soft reject", SPAM_DEFER},
     {"add header", SPAM_MARK}, {"rewrite subject", SPAM_MARK}, {"quarantine", SPAM_MARK},
     {"reject", SPAM_REJECT},   {"discard", SPAM_REJECT},
 };
@@ -95,6 +97,18 @@ static enum dmarc_policy policy_of(struct bytes text)
     return DMARC_POLICY_UNKNOWN;
 }
 
+/* Its first option says whom a DMARC symbol is about: "domain", "domain : reason", or, where From
+ * names several or none, a sentence. */
+static struct bytes judged_domain(const cJSON *symbol)
+{
+    struct bytes text = option(symbol, 0);
+    size_t len = 0;
+
+    while (len < text.len && text.data[len] != ' ' && text.data[len] != ':')
+        len++;
+    return (struct bytes){text.data, len};
+}
+
 /* A pass has the options "domain", "policy". */
 static void dmarc_read(const cJSON *symbols, struct sender_verdict *v)
 {
@@ -107,7 +121,7 @@ static void dmarc_read(const cJSON *symbols, struct sender_verdict *v)
     v->policy = symbol->policy;
     if (v->dmarc == AUTH_PASS)
         v->policy = policy_of(option(found, 1));
-    verdict_dmarc_settle(v, option(found, 0));
+    verdict_dmarc_settle(v, judged_domain(found));
 }
 
 static enum spam_action action_of(const char *name)

@@ -8,12 +8,12 @@
 
 bool sender_verdict_aligned(const struct sender_verdict *v)
 {
-    return v->gap == VERDICT_CHECKED && v->dmarc == AUTH_PASS;
+    return v->gap == VERDICT_CHECKED && v->dmarc == AUTH_PASS && !v->unclear;
 }
 
 bool sender_verdict_failed(const struct sender_verdict *v)
 {
-    return v->gap == VERDICT_CHECKED && v->dmarc == AUTH_FAIL;
+    return v->gap == VERDICT_CHECKED && (v->dmarc == AUTH_FAIL || v->unclear);
 }
 
 const char *auth_result_name(enum auth_result r)
@@ -97,7 +97,9 @@ void verdict_line_append(struct buf *out, const struct sender_verdict *v)
     if (v->policy != DMARC_POLICY_UNKNOWN)
         buf_printf(out, " policy=%s", dmarc_policy_name(v->policy));
     buf_printf(out, " spf=%s dkim=%s", auth_result_name(v->spf), auth_result_name(v->dkim));
-    if (v->domain[0])
+    if (v->unclear)
+        buf_append_str(out, "; from=unclear");
+    else if (v->domain[0])
         buf_printf(out, "; from=%s", v->domain);
 }
 

@@ -55,13 +55,18 @@ struct sender_verdict {
     enum dmarc_policy policy;
     enum spam_action spam;
     double score, required; /* of the spam filter; 0 where there is none */
-    /* What DMARC was judged for: the From field's domain, letters, digits, '-', '_' and '.'; "" */
+    /* The user is shown a sender whom nobody judged: From names several or none, or the source read
+     * another domain in it than we do. Else anybody could forge past DMARC with an odd From. */
+    bool unclear;
+    /* The domain of From: at least two labels of letters, digits, '-' and '_'; or "" */
     char domain[VERDICT_DOMAIN_MAX + 1];
 };
 
 /* sender_verdict_aligned - is the sender's domain proven? True for a DMARC pass only. */
 bool sender_verdict_aligned(const struct sender_verdict *v);
-/* sender_verdict_failed - was the message proven not to be authorised by its From domain? */
+/* sender_verdict_failed - does the message fail DMARC, or is it one that DMARC cannot be judged
+ * for?
+ */
 bool sender_verdict_failed(const struct sender_verdict *v);
 
 const char *auth_result_name(enum auth_result r);       /* "none", "pass", ... as in RFC 8601 */
@@ -75,8 +80,8 @@ enum err verdict_source_parse(const char *s, enum verdict_source *out);
 /* verdict_line_append - "Sealrelay-Verdict: ..." without CRLF. Grammar:
  *   value   = "unchecked" [ "; reason=" reason ]
  *           / overall "; dmarc=" result [ " policy=" policy ] " spf=" result " dkim=" result
- *             [ "; from=" domain ]
- *   overall = "pass" / "fail" / "none"                ; of DMARC: anything else is none
+ *             [ "; from=" ( domain / "unclear" ) ]
+ *   overall = "pass" / "fail" / "none"     ; of DMARC; from=unclear is a fail too
  *   reason  = "rspamd-away" / "rspamd-slow" / "garbled" / "no-field"
  *   result  = "none" / "pass" / "fail" / "softfail" / "neutral" / "temperror" / "permerror"
  *   policy  = "none" / "quarantine" / "reject" */
@@ -94,7 +99,8 @@ struct verdict_request {
     char *const *rcpts;
     size_t n_rcpts;
     const struct message *message;
-    const char *from; /* the address the message will be shown to be from; NULL: there is none */
+    const char *from; /* the mailbox of From that will be shown; NULL: mail_from will be */
+    bool from_many;   /* From names others besides */
     int64_t deadline_mono_ms;
 };
 

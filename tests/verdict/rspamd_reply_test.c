@@ -11,65 +11,86 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HEAD    "{\"score\":1.5,\"required_score\":15.0,\"action\":\"no action\",\"symbols\":{"
-#define TAIL    "}}"
-#define SYMBOL  "\":{\"score\":0}"
-#define ALLOW   "\"DMARC_POLICY_ALLOW\":{\"options\":[\"example.net\",\"reject\"]}"
-#define UNKNOWN DMARC_POLICY_UNKNOWN
+#define HEAD             "{\"score\":1.5,\"required_score\":15.0,\"action\":\"no action\",\"symbols\":{"
+#define TAIL             "}}"
+#define SYMBOL           "\":{\"score\":0}"
+#define ALLOW            "\"DMARC_POLICY_ALLOW\":{\"options\":[\"example.net\",\"reject\"]}"
+#define SAYS(kind, text) "\"DMARC_POLICY_" kind "\":{\"options\":[\"" text "\"]}"
+#define UNKNOWN          DMARC_POLICY_UNKNOWN
 
 static const struct {
     const char *symbols;
     enum auth_result spf, dkim, dmarc;
     enum dmarc_policy policy;
+    bool clear; /* it is the shown sender's domain that was judged */
 } cases[] = {
-    {"", AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN},
-    {"\"R_SPF_ALLOW" SYMBOL, AUTH_PASS, AUTH_NONE, AUTH_NONE, UNKNOWN},
-    {"\"R_SPF_FAIL" SYMBOL, AUTH_FAIL, AUTH_NONE, AUTH_NONE, UNKNOWN},
-    {"\"R_SPF_SOFTFAIL" SYMBOL, AUTH_SOFTFAIL, AUTH_NONE, AUTH_NONE, UNKNOWN},
-    {"\"R_SPF_NEUTRAL" SYMBOL, AUTH_NEUTRAL, AUTH_NONE, AUTH_NONE, UNKNOWN},
-    {"\"R_SPF_DNSFAIL" SYMBOL, AUTH_TEMPERROR, AUTH_NONE, AUTH_NONE, UNKNOWN},
-    {"\"R_SPF_PERMFAIL" SYMBOL, AUTH_PERMERROR, AUTH_NONE, AUTH_NONE, UNKNOWN},
-    {"\"R_SPF_NA" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN},
-    {"\"R_DKIM_ALLOW" SYMBOL, AUTH_NONE, AUTH_PASS, AUTH_NONE, UNKNOWN},
-    {"\"R_DKIM_REJECT" SYMBOL, AUTH_NONE, AUTH_FAIL, AUTH_NONE, UNKNOWN},
-    {"\"R_DKIM_TEMPFAIL" SYMBOL, AUTH_NONE, AUTH_TEMPERROR, AUTH_NONE, UNKNOWN},
-    {"\"R_DKIM_PERMFAIL" SYMBOL, AUTH_NONE, AUTH_PERMERROR, AUTH_NONE, UNKNOWN},
-    {"\"R_DKIM_NA" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN},
+    {"", AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN, true},
+    {"\"R_SPF_ALLOW" SYMBOL, AUTH_PASS, AUTH_NONE, AUTH_NONE, UNKNOWN, true},
+    {"\"R_SPF_FAIL" SYMBOL, AUTH_FAIL, AUTH_NONE, AUTH_NONE, UNKNOWN, true},
+    {"\"R_SPF_SOFTFAIL" SYMBOL, AUTH_SOFTFAIL, AUTH_NONE, AUTH_NONE, UNKNOWN, true},
+    {"\"R_SPF_NEUTRAL" SYMBOL, AUTH_NEUTRAL, AUTH_NONE, AUTH_NONE, UNKNOWN, true},
+    {"\"R_SPF_DNSFAIL" SYMBOL, AUTH_TEMPERROR, AUTH_NONE, AUTH_NONE, UNKNOWN, true},
+    {"\"R_SPF_PERMFAIL" SYMBOL, AUTH_PERMERROR, AUTH_NONE, AUTH_NONE, UNKNOWN, true},
+    {"\"R_SPF_NA" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN, true},
+    {"\"R_DKIM_ALLOW" SYMBOL, AUTH_NONE, AUTH_PASS, AUTH_NONE, UNKNOWN, true},
+    {"\"R_DKIM_REJECT" SYMBOL, AUTH_NONE, AUTH_FAIL, AUTH_NONE, UNKNOWN, true},
+    {"\"R_DKIM_TEMPFAIL" SYMBOL, AUTH_NONE, AUTH_TEMPERROR, AUTH_NONE, UNKNOWN, true},
+    {"\"R_DKIM_PERMFAIL" SYMBOL, AUTH_NONE, AUTH_PERMERROR, AUTH_NONE, UNKNOWN, true},
+    {"\"R_DKIM_NA" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN, true},
     /* two of a kind: one good signature is enough, two SPF results are a failure */
-    {"\"R_DKIM_REJECT" SYMBOL ",\"R_DKIM_ALLOW" SYMBOL, AUTH_NONE, AUTH_PASS, AUTH_NONE, UNKNOWN},
-    {"\"R_SPF_ALLOW" SYMBOL ",\"R_SPF_FAIL" SYMBOL, AUTH_FAIL, AUTH_NONE, AUTH_NONE, UNKNOWN},
-    {ALLOW ",\"DMARC_POLICY_REJECT" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_FAIL, DMARC_POLICY_REJECT},
+    {"\"R_DKIM_REJECT" SYMBOL ",\"R_DKIM_ALLOW" SYMBOL, AUTH_NONE, AUTH_PASS, AUTH_NONE, UNKNOWN,
+     true},
+    {"\"R_SPF_ALLOW" SYMBOL ",\"R_SPF_FAIL" SYMBOL, AUTH_FAIL, AUTH_NONE, AUTH_NONE, UNKNOWN, true},
+    {ALLOW ",\"DMARC_POLICY_REJECT" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_FAIL, DMARC_POLICY_REJECT,
+     false},
     /* a pass speaks of the domain that is shown, or of one above it */
-    {ALLOW, AUTH_NONE, AUTH_NONE, AUTH_PASS, DMARC_POLICY_REJECT},
+    {ALLOW, AUTH_NONE, AUTH_NONE, AUTH_PASS, DMARC_POLICY_REJECT, true},
     {"\"DMARC_POLICY_ALLOW\":{\"options\":[\"SHOP.example.NET\",\"None\"]}", AUTH_NONE, AUTH_NONE,
-     AUTH_PASS, DMARC_POLICY_NONE},
+     AUTH_PASS, DMARC_POLICY_NONE, true},
     {"\"DMARC_POLICY_ALLOW\":{\"options\":[\"shop.example.net\"]}", AUTH_NONE, AUTH_NONE, AUTH_PASS,
-     UNKNOWN},
+     UNKNOWN, true},
     {"\"DMARC_POLICY_ALLOW\":{\"options\":[\"shop.example.net\",\"mystery\"]}", AUTH_NONE,
-     AUTH_NONE, AUTH_PASS, UNKNOWN},
-    {"\"DMARC_POLICY_ALLOW" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN},
-    {"\"DMARC_POLICY_ALLOW\":{\"options\":[]}", AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN},
-    {"\"DMARC_POLICY_ALLOW\":{\"options\":[7,8]}", AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN},
+     AUTH_NONE, AUTH_PASS, UNKNOWN, true},
+    {"\"DMARC_POLICY_ALLOW" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN, false},
+    {"\"DMARC_POLICY_ALLOW\":{\"options\":[]}", AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN, false},
+    {"\"DMARC_POLICY_ALLOW\":{\"options\":[7,8]}", AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN, false},
     {"\"DMARC_POLICY_ALLOW\":{\"options\":\"shop.example.net\"}", AUTH_NONE, AUTH_NONE, AUTH_NONE,
-     UNKNOWN},
-    {"\"DMARC_POLICY_ALLOW\":\"shop.example.net\"", AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN},
+     UNKNOWN, false},
+    {"\"DMARC_POLICY_ALLOW\":\"shop.example.net\"", AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN,
+     false},
     {"\"DMARC_POLICY_ALLOW\":{\"options\":[\"evil.example\"]}", AUTH_NONE, AUTH_NONE, AUTH_NONE,
-     UNKNOWN},
+     UNKNOWN, false},
     {"\"DMARC_POLICY_ALLOW\":{\"options\":[\"a.shop.example.net\"]}", AUTH_NONE, AUTH_NONE,
-     AUTH_NONE, UNKNOWN},
+     AUTH_NONE, UNKNOWN, false},
     {"\"DMARC_POLICY_ALLOW\":{\"options\":[\"ample.net\"]}", AUTH_NONE, AUTH_NONE, AUTH_NONE,
-     UNKNOWN},
-    {"\"DMARC_POLICY_ALLOW\":{\"options\":[\"net\"]}", AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN},
-    {"\"DMARC_POLICY_ALLOW\":{\"options\":[\"\"]}", AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN},
-    {"\"DMARC_POLICY_REJECT" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_FAIL, DMARC_POLICY_REJECT},
-    {"\"DMARC_POLICY_QUARANTINE" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_FAIL, DMARC_POLICY_QUARANTINE},
-    {"\"DMARC_POLICY_SOFTFAIL" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_FAIL, DMARC_POLICY_NONE},
-    {"\"DMARC_DNSFAIL" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_TEMPERROR, UNKNOWN},
-    {"\"DMARC_BAD_POLICY" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_PERMERROR, UNKNOWN},
-    {"\"DMARC_NA" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN},
+     UNKNOWN, false},
+    {"\"DMARC_POLICY_ALLOW\":{\"options\":[\"net\"]}", AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN,
+     false},
+    {"\"DMARC_POLICY_ALLOW\":{\"options\":[\"\"]}", AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN,
+     false},
+    {"\"DMARC_POLICY_REJECT" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_FAIL, DMARC_POLICY_REJECT, false},
+    {"\"DMARC_POLICY_QUARANTINE" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_FAIL, DMARC_POLICY_QUARANTINE,
+     false},
+    {"\"DMARC_POLICY_SOFTFAIL" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_FAIL, DMARC_POLICY_NONE, false},
+    {"\"DMARC_DNSFAIL" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_TEMPERROR, UNKNOWN, false},
+    {"\"DMARC_BAD_POLICY" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_PERMERROR, UNKNOWN, false},
+    {"\"DMARC_NA" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN, false},
+    {SAYS("REJECT", "shop.example.net : No valid SPF"), AUTH_NONE, AUTH_NONE, AUTH_FAIL,
+     DMARC_POLICY_REJECT, true},
+    {SAYS("QUARANTINE", "example.net : No valid SPF"), AUTH_NONE, AUTH_NONE, AUTH_FAIL,
+     DMARC_POLICY_QUARANTINE, true},
+    {SAYS("SOFTFAIL", "evil.example : No valid SPF"), AUTH_NONE, AUTH_NONE, AUTH_FAIL,
+     DMARC_POLICY_NONE, false},
+    {"\"DMARC_NA\":{\"options\":[\"shop.example.net: no valid DMARC record\"]}", AUTH_NONE,
+     AUTH_NONE, AUTH_NONE, UNKNOWN, true},
+    {"\"DMARC_NA\":{\"options\":[\"evil.example\"]}", AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN,
+     false},
+    {"\"DMARC_NA\":{\"options\":[\"Duplicate From header\"]}", AUTH_NONE, AUTH_NONE, AUTH_NONE,
+     UNKNOWN, false},
     /* nothing that only looks like one */
-    {"\"r_spf_allow" SYMBOL ",\"R_SPF_ALLOW_" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN},
-    {"\"DMARC_POLICY_ALLOW_WITH_FAILURES" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN},
+    {"\"r_spf_allow" SYMBOL ",\"R_SPF_ALLOW_" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN,
+     true},
+    {"\"DMARC_POLICY_ALLOW_WITH_FAILURES" SYMBOL, AUTH_NONE, AUTH_NONE, AUTH_NONE, UNKNOWN, true},
 };
 
 static void every_symbol_claims_what_its_row_says(void **state)
@@ -81,7 +102,8 @@ static void every_symbol_claims_what_its_row_says(void **state)
 
         (void)snprintf(json, sizeof json, HEAD "%s" TAIL, cases[i].symbols);
         if (rspamd_reply_parse(bytes_of(json), &v) || v.spf != cases[i].spf ||
-            v.dkim != cases[i].dkim || v.dmarc != cases[i].dmarc || v.policy != cases[i].policy)
+            v.dkim != cases[i].dkim || v.dmarc != cases[i].dmarc || v.policy != cases[i].policy ||
+            v.unclear == cases[i].clear)
             fail_msg("case %zu: %s: spf=%s dkim=%s dmarc=%s policy=%s", i, json,
                      auth_result_name(v.spf), auth_result_name(v.dkim), auth_result_name(v.dmarc),
                      dmarc_policy_name(v.policy));
@@ -95,7 +117,7 @@ static void every_action_is_known_or_a_mark(void **state)
         enum spam_action want;
     } actions[] = {
         {"no action", SPAM_NO},
-        {"greylist", SPAM_DEFER},
+        {"greylist", SPAM_NO},
         {"soft reject", SPAM_DEFER},
         {"add header", SPAM_MARK},
         {"rewrite subject", SPAM_MARK},

@@ -44,6 +44,10 @@ static const struct {
     {FAILS(REJECT), {FAILING_MARK, 0, 0}, ERR_OK, true, false},
     {FAILS(NONE), {FAILING_DEFER, 0, 0}, ERR_SENDER_DEFERRED, false, false},
     {FAILS(REJECT), {FAILING_DEFER, 0, 0}, ERR_SENDER_DEFERRED, false, false},
+    /* whoever is shown was not judged: as one who fails, of a domain whose policy is not known */
+    {{.unclear = true}, {0}, ERR_OK, true, false},
+    {{.unclear = true}, {FAILING_REFUSE, 0, 0}, ERR_SENDER_FAILED, false, false},
+    {{.unclear = true}, {FAILING_DEFER, 0, 0}, ERR_SENDER_DEFERRED, false, false},
     {{.spam = SPAM_REJECT}, {0}, ERR_SPAM, false, false},
     {{.spam = SPAM_REJECT}, {0, SPAM_CHOICE_MARK, 0}, ERR_OK, false, true},
     {{.spam = SPAM_MARK}, {0}, ERR_OK, false, true},
@@ -96,6 +100,9 @@ static void only_a_dmarc_pass_that_was_checked_is_aligned(void **state)
 
             assert_int_equal(sender_verdict_aligned(&v), gap == VERDICT_CHECKED && r == AUTH_PASS);
             assert_int_equal(sender_verdict_failed(&v), gap == VERDICT_CHECKED && r == AUTH_FAIL);
+            v.unclear = true;
+            assert_false(sender_verdict_aligned(&v));
+            assert_int_equal(sender_verdict_failed(&v), gap == VERDICT_CHECKED);
         }
 }
 
@@ -120,6 +127,8 @@ static void the_line_follows_its_grammar(void **state)
         {{.dmarc = AUTH_TEMPERROR, .spf = AUTH_NEUTRAL, .dkim = AUTH_PERMERROR},
          "none; dmarc=temperror spf=neutral dkim=permerror"},
         {{.spf = AUTH_PASS, .dkim = AUTH_PASS}, "none; dmarc=none spf=pass dkim=pass"},
+        {{.spf = AUTH_PASS, .unclear = true, .domain = "a.example"},
+         "fail; dmarc=none spf=pass dkim=none; from=unclear"},
     };
 
     (void)state;
@@ -165,6 +174,7 @@ static void only_a_domain_of_harmless_letters_is_named(void **state)
         {NULL, ""},
         {"bob", ""},
         {"bob@", ""},
+        {"bob@localhost", ""},
         {"bob@a..b", ""},
         {"bob@.a", ""},
         {"bob@a.", ""},

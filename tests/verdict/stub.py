@@ -22,6 +22,8 @@ PASS = symbol('DMARC_POLICY_ALLOW', DOMAIN, 'reject')
 REJECT = symbol('DMARC_POLICY_REJECT', DOMAIN + ' : No valid SPF, No valid DKIM', 'reject')
 QUARANTINE = symbol('DMARC_POLICY_QUARANTINE', DOMAIN + ' : No valid SPF', 'quarantine')
 SOFTFAIL = symbol('DMARC_POLICY_SOFTFAIL', DOMAIN + ' : No valid SPF', 'none')
+NA = symbol('DMARC_NA', DOMAIN)
+DNSFAIL = symbol('DMARC_DNSFAIL', DOMAIN + ' : SPF/DKIM temp error')
 DEFAULTS = {'failing': 'policy', 'spam': 'refuse', 'unchecked': 'accept'}
 
 
@@ -105,16 +107,20 @@ TABLE = [
     ([PASS, 'R_DKIM_ALLOW', 'R_SPF_FAIL', 'DMARC_POLICY_ALLOW_WITH_FAILURES'], 'no action', {},
      '250', 'pass; dmarc=pass policy=reject spf=fail dkim=pass; from=shop.example.net', ()),
     ([], 'no action', {}, '250', 'none; dmarc=none spf=none dkim=none; from=shop.example.net', ()),
-    (['DMARC_NA', 'R_SPF_NA', 'R_DKIM_NA'], 'no action', {'failing': 'refuse'}, '250',
+    ([NA, 'R_SPF_NA', 'R_DKIM_NA'], 'no action', {'failing': 'refuse'}, '250',
      'none; dmarc=none spf=none dkim=none; from=shop.example.net', ()),
     (['X_PASS', 'DMARC_POLICY_ALLOW_WITH_FAILURES', 'R_SPF_PASS'], 'no action', {}, '250',
      'none; dmarc=none spf=none dkim=none; from=shop.example.net', ()),
     ([symbol('DMARC_POLICY_ALLOW', 'evil.example.org', 'reject')], 'no action', {}, '250',
-     'none; dmarc=none spf=none dkim=none; from=shop.example.net', ()),
+     'fail; dmarc=none spf=none dkim=none; from=unclear', (UNVERIFIED,)),
+    ([symbol('DMARC_NA', 'evil.example.org')], 'no action', {}, '250',
+     'fail; dmarc=none spf=none dkim=none; from=unclear', (UNVERIFIED,)),
+    ([symbol('DMARC_NA', 'Duplicate From header')], 'no action', {'failing': 'refuse'},
+     '550 5.7.1', None, ()),
     ([symbol('DMARC_POLICY_ALLOW', 'example.net', 'quarantine')], 'no action', {}, '250',
      'pass; dmarc=pass policy=quarantine spf=none dkim=none; from=shop.example.net', ()),
     ([symbol('DMARC_POLICY_ALLOW', 'net', 'reject')], 'no action', {}, '250',
-     'none; dmarc=none spf=none dkim=none; from=shop.example.net', ()),
+     'fail; dmarc=none spf=none dkim=none; from=unclear', (UNVERIFIED,)),
     ([REJECT, 'R_SPF_FAIL', 'R_DKIM_REJECT'], 'no action', {}, '550 5.7.1', None, ()),
     ([REJECT], 'no action', {'failing': 'refuse'}, '550 5.7.1', None, ()),
     ([REJECT], 'no action', {'failing': 'mark'}, '250',
@@ -128,10 +134,10 @@ TABLE = [
      'fail; dmarc=fail policy=none spf=neutral dkim=temperror; from=shop.example.net',
      (UNVERIFIED,)),
     ([SOFTFAIL], 'no action', {'failing': 'defer'}, '451 4.7.1', None, ()),
-    (['DMARC_DNSFAIL', 'R_SPF_DNSFAIL'], 'no action', {'failing': 'refuse'}, '250',
+    ([DNSFAIL, 'R_SPF_DNSFAIL'], 'no action', {'failing': 'refuse'}, '250',
      'none; dmarc=temperror spf=temperror dkim=none; from=shop.example.net', ()),
-    (['DMARC_DNSFAIL'], 'no action', {'unchecked': 'defer'}, '451 4.7.0', None, ()),
-    (['DMARC_BAD_POLICY', 'R_SPF_PERMFAIL'], 'no action', {'unchecked': 'defer'}, '250',
+    ([DNSFAIL], 'no action', {'unchecked': 'defer'}, '451 4.7.0', None, ()),
+    ([symbol('DMARC_BAD_POLICY', DOMAIN + ' : Multiple policies'), 'R_SPF_PERMFAIL'], 'no action', {'unchecked': 'defer'}, '250',
      'none; dmarc=permerror spf=permerror dkim=none; from=shop.example.net', ()),
     ([PASS], 'reject', {}, '550 5.7.1', None, ()),
     ([PASS], 'reject', {'spam': 'mark'}, '250',
@@ -142,9 +148,10 @@ TABLE = [
      'pass; dmarc=pass policy=reject spf=none dkim=none; from=shop.example.net', (SPAM,)),
     ([PASS], 'an action of their own', {}, '250',
      'pass; dmarc=pass policy=reject spf=none dkim=none; from=shop.example.net', (SPAM,)),
-    ([PASS], 'greylist', {'spam': 'mark'}, '451 4.7.1', None, ()),
-    ([PASS], 'soft reject', {}, '451 4.7.1', None, ()),
-    ([REJECT], 'greylist', {}, '550 5.7.1', None, ()),
+    ([PASS], 'soft reject', {'spam': 'mark'}, '451 4.7.1', None, ()),
+    ([PASS], 'greylist', {}, '250',
+     'pass; dmarc=pass policy=reject spf=none dkim=none; from=shop.example.net', ()),
+    ([REJECT], 'soft reject', {}, '550 5.7.1', None, ()),
     ([QUARANTINE], 'add header', {}, '250',
      'fail; dmarc=fail policy=quarantine spf=none dkim=none; from=shop.example.net',
      (UNVERIFIED, SPAM)),
@@ -181,6 +188,34 @@ def every_answer_of_rspamd_meets_every_policy_as_the_table_says(r):
             raise AssertionError('row %d: %s' % (number, failure)) from failure
     assert not r.inbox.wait(1, 1), 'refused mail arrived'
     set_policy(r)
+
+
+ODD_FROM = [  # From lines, symbols, is the sender that is shown in doubt?
+    (b'', ['R_SPF_ALLOW', symbol('DMARC_NA', 'No From header')], False),
+    (b'', ['R_SPF_SOFTFAIL', symbol('DMARC_NA', 'No From header')], True),
+    (b'', ['R_SPF_FAIL'], True),
+    (b'', [], True),
+    (b'From: bob@shop.example.net, eve@evil.example.org\r\n', [PASS], True),
+    (b'From: eve@evil.example.org, bob@shop.example.net\r\n', [], True),
+    (b'From: nobody usable\r\n', ['R_SPF_NEUTRAL'], True),
+    (b'From: bob@localhost\r\n', [symbol('DMARC_NA', 'localhost')], True),
+    (b'From: =?utf-8?Q?Bob?= (c) <bob@SHOP.example.net>\r\n', [PASS], False),
+]
+
+
+@case
+def whoever_is_shown_was_judged_or_is_marked(r):
+    """DMARC is asked about From: without one, or with several, it must not be got round."""
+    for number, (line, symbols, doubtful) in enumerate(ODD_FROM):
+        STUB.set(answer(*symbols))
+        data = re.sub(b'^From: [^\r]*\r\n', line, message())
+        code, text = send(r, data)
+        assert code == 250, (number, code, text)
+        outer, inner, _ = arrived(r, data)
+        marked = '[unverified]' in value(outer, 'From')
+        said = value(inner, 'Sealrelay-Verdict')
+        assert marked == doubtful and said.endswith('; from=unclear') == doubtful, (number, said)
+        assert said.startswith('fail; ') == doubtful, (number, said)
 
 
 @case
@@ -296,7 +331,7 @@ def refused_mail_makes_neither_key_nor_alias(r):
 @case
 def behind_a_queue_refused_mail_is_dropped_and_counted(r):
     for reply, dropped in ((answer(REJECT), 1), (answer(action='reject'), 1),
-                           (answer(action='greylist'), 0)):
+                           (answer(action='soft reject'), 0)):
         STUB.set(reply)
         before = r.sealctl('status')['relay']['receive']['dropped']
         code, text = send(r, message(), port=r.facts['lmtp_port'])
@@ -336,7 +371,7 @@ def nothing_of_an_answer_gets_into_the_header_but_known_words(r):
     outer, inner, _ = arrived(r, data)
     assert b'injected' not in (outer + inner).lower()
     assert value(inner, 'Sealrelay-Spam') == 'yes; score=9999.99; required=15.00'
-    assert value(inner, 'Sealrelay-Verdict').startswith('none; dmarc=none')
+    assert value(inner, 'Sealrelay-Verdict').startswith('fail; dmarc=none')
 
 
 @case
@@ -473,7 +508,7 @@ def a_field_of_the_front_is_believed_where_only_the_front_can_write_it(r):
     assert send(r, data)[0] == 250
     _, inner, _ = arrived(r, data)
     assert value(inner, 'Sealrelay-Verdict') == \
-        'none; dmarc=none spf=pass dkim=pass; from=evil.example.org'
+        'fail; dmarc=none spf=pass dkim=pass; from=unclear'
     set_policy(r, unchecked='defer')
     code, text = send(r, message(before=FRONT))
     assert code == 451 and '4.7.0' in text, text
