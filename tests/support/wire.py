@@ -61,9 +61,12 @@ class Wire:
         raise AssertionError('the server does not read')
 
     def _more(self):
-        """False at the end of the connection."""
+        """False at the end of the connection, or of patience: then a reply of ours says so."""
         try:
             data = self.sock.recv(65536)
+        except TimeoutError:
+            self.unread += b'999 timed out\r\n'
+            return False
         except ssl.SSLError:
             data = b''
         except ConnectionError:
