@@ -53,12 +53,9 @@ bool place_can_ec(const struct place *p)
 
 CK_MECHANISM_TYPE place_wrap_mechanism(const struct place *p)
 {
-    static const CK_MECHANISM_TYPE best_first[] = {CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD,
-                                                   CKM_AES_CBC_PAD};
-
-    for (size_t i = 0; i < sizeof best_first / sizeof *best_first; i++)
-        if (place_can(p, best_first[i], CKF_WRAP | CKF_UNWRAP))
-            return best_first[i];
+    for (size_t i = 0; i < WRAP_MECHANISMS; i++)
+        if (place_can(p, wrap_mechanisms[i], CKF_WRAP | CKF_UNWRAP))
+            return wrap_mechanisms[i];
     return 0;
 }
 

@@ -6,6 +6,8 @@
  * extractable until it is wrapped, and of no use but to be wrapped. Sender key: not extractable. */
 #include "hsm/token/template.h"
 
+#include <string.h>
+
 #define YES(type)                                                                                  \
     {                                                                                              \
         type, CK_TRUE, ATTR_BOOL, false                                                            \
@@ -79,6 +81,7 @@ static const CK_ATTRIBUTE unwrap_attrs[] = {
     {CKA_CLASS, VALUE(class_private)}, {CKA_PRIVATE, VALUE(yes)}, {CKA_SENSITIVE, VALUE(yes)},
     {CKA_TOKEN, VALUE(no)}, {CKA_EXTRACTABLE, VALUE(no)}, {CKA_UNWRAP, VALUE(no)}};
 /* clang-format on */
+#define UNWRAP_ATTRS (sizeof unwrap_attrs / sizeof *unwrap_attrs)
 
 TABLE(table_ca_ec, "CA key", CKO_PRIVATE_KEY, ca_ec_rows, false);
 TABLE(table_ca_rsa, "CA key", CKO_PRIVATE_KEY, ca_rsa_rows, false);
@@ -189,9 +192,14 @@ static CK_RV row_check(struct ck_session *s, CK_OBJECT_HANDLE o, const struct at
     return rv;
 }
 
-/* What makes a KEK a KEK: its length tells whether the token kept it. */
-static CK_RV list_check(struct ck_session *s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_TYPE type,
-                        CK_ULONG len, const char **wrong_out)
+/* ---- what makes a KEK a KEK ---- */
+
+const CK_MECHANISM_TYPE wrap_mechanisms[WRAP_MECHANISMS] = {CKM_AES_KEY_WRAP_KWP,
+                                                            CKM_AES_KEY_WRAP_PAD, CKM_AES_CBC_PAD};
+
+/* Does the token keep a list of this length? */
+static CK_RV length_check(struct ck_session *s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_TYPE type,
+                          CK_ULONG len, const char **wrong_out)
 {
     CK_ULONG kept = 0;
     CK_RV rv = ck_get_length(s, o, type, &kept);
@@ -203,13 +211,64 @@ static CK_RV list_check(struct ck_session *s, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_T
     return rv;
 }
 
-static CK_RV kek_check(struct ck_session *s, CK_OBJECT_HANDLE o, const char **wrong_out)
+static bool unwrap_attr_is_kept(const CK_ATTRIBUTE *wanted, const CK_ATTRIBUTE *kept, size_t n)
 {
-    CK_RV rv = list_check(s, o, CKA_UNWRAP_TEMPLATE, sizeof unwrap_attrs, wrong_out);
+    for (size_t i = 0; i < n; i++)
+        if (kept[i].type == wanted->type)
+            return kept[i].pValue && kept[i].ulValueLen == wanted->ulValueLen &&
+                   memcmp(kept[i].pValue, wanted->pValue, wanted->ulValueLen) == 0;
+    return false;
+}
+
+/* The template attribute by attribute: asked for their lengths first, PKCS#11 2.40 5.7. A token may
+ * keep the list and not show what is in it; then its length has to do. */
+static CK_RV unwrap_template_check(struct ck_session *s, CK_OBJECT_HANDLE o, const char **wrong_out)
+{
+    CK_ATTRIBUTE kept[UNWRAP_ATTRS] = {{0, NULL, 0}};
+    CK_ATTRIBUTE list = {CKA_UNWRAP_TEMPLATE, kept, sizeof kept};
+    CK_ULONG values[UNWRAP_ATTRS] = {0};
+    CK_RV rv = length_check(s, o, CKA_UNWRAP_TEMPLATE, sizeof unwrap_attrs, wrong_out);
+
+    if (rv != CKR_OK || *wrong_out)
+        return rv;
+    rv = ck_get_all(s, o, &list, 1);
+    if (rv == CKR_ATTRIBUTE_SENSITIVE || rv == CKR_ATTRIBUTE_TYPE_INVALID)
+        return CKR_OK;
+    for (size_t i = 0; i < UNWRAP_ATTRS; i++)
+        if (kept[i].ulValueLen <= sizeof values[i])
+            kept[i].pValue = &values[i];
+    list.ulValueLen = sizeof kept;
+    if (rv == CKR_OK)
+        rv = ck_get_all(s, o, &list, 1);
+    for (size_t i = 0; rv == CKR_OK && !*wrong_out && i < UNWRAP_ATTRS; i++)
+        if (!unwrap_attr_is_kept(&unwrap_attrs[i], kept, UNWRAP_ATTRS))
+            *wrong_out = attr_name(CKA_UNWRAP_TEMPLATE);
+    return rv;
+}
+
+/* One mechanism, and one that wraps. */
+static CK_RV allowed_check(struct ck_session *s, CK_OBJECT_HANDLE o, const char **wrong_out)
+{
+    CK_MECHANISM_TYPE kept = 0;
+    CK_ATTRIBUTE list = {CKA_ALLOWED_MECHANISMS, &kept, sizeof kept};
+    CK_RV rv = length_check(s, o, CKA_ALLOWED_MECHANISMS, sizeof kept, wrong_out);
 
     if (rv == CKR_OK && !*wrong_out)
-        rv = list_check(s, o, CKA_ALLOWED_MECHANISMS, sizeof(CK_MECHANISM_TYPE), wrong_out);
-    return rv;
+        rv = ck_get_all(s, o, &list, 1);
+    if (rv != CKR_OK || *wrong_out)
+        return rv;
+    for (size_t i = 0; i < WRAP_MECHANISMS; i++)
+        if (wrap_mechanisms[i] == kept)
+            return CKR_OK;
+    *wrong_out = attr_name(CKA_ALLOWED_MECHANISMS);
+    return CKR_OK;
+}
+
+static CK_RV kek_check(struct ck_session *s, CK_OBJECT_HANDLE o, const char **wrong_out)
+{
+    CK_RV rv = unwrap_template_check(s, o, wrong_out);
+
+    return rv != CKR_OK || *wrong_out ? rv : allowed_check(s, o, wrong_out);
 }
 
 /* All rows in one call, for a token on the far side of a network: true when every one is as the

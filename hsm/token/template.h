@@ -61,6 +61,10 @@ enum err template_make(struct template *t, const struct key_table *table,
                        const struct template_more *more, bool with_optional);
 struct ck_attrs template_attrs(struct template *t);
 
+/* The mechanisms a KEK may have for its one, the best first. */
+#define WRAP_MECHANISMS 3
+extern const CK_MECHANISM_TYPE wrap_mechanisms[WRAP_MECHANISMS];
+
 /* template_check - does the token keep what the table says? wrong_out: static name of the first
  * attribute that differs, NULL when all agree. */
 CK_RV template_check(struct ck_session *s, CK_OBJECT_HANDLE o, const struct key_table *table,

@@ -47,7 +47,8 @@ static CK_RV faulty_open(CK_SLOT_ID slot, CK_FLAGS flags, void *application, CK_
 static CK_RV faulty_login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_BYTE *pin, CK_ULONG len)
 {
     atomic_fetch_add(&faulty_control.logins, 1);
-    return real->C_Login(session, user, pin, len);
+    return faulty_control.login_answer ? faulty_control.login_answer
+                                       : real->C_Login(session, user, pin, len);
 }
 
 static CK_RV faulty_sign_init(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,

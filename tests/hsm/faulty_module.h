@@ -17,6 +17,7 @@ struct faulty_control {
     /* faults; 0: none */
     CK_FLAGS token_flags;    /* added to C_GetTokenInfo's */
     CK_RV initialise_answer; /* of every C_Initialize */
+    CK_RV login_answer;      /* of C_Login, which tries nothing then */
     CK_RV open_answer;       /* of C_OpenSession once sessions_left is 0 */
     atomic_int sessions_left;
     CK_RV sign_answer; /* of the next sign_failures calls of C_SignInit */

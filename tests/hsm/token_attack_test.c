@@ -387,29 +387,6 @@ static void an_altered_blob_is_refused_wherever_it_was_altered(void **state)
     test_key_clear(&key);
 }
 
-static void a_weakened_kek_is_not_used(void **state)
-{
-    static const char label[] = "sealrelay kek " PROFILE_A " 0000000009";
-    CK_ULONG len = 32;
-    CK_ATTRIBUTE attrs[] = {{CKA_VALUE_LEN, &len, sizeof len},
-                            {CKA_TOKEN, &yes, sizeof yes},
-                            {CKA_LABEL, (void *)(uintptr_t)label, sizeof label - 1},
-                            {CKA_DECRYPT, &yes, sizeof yes}};
-    CK_MECHANISM mechanism = {CKM_AES_KEY_GEN, NULL, 0};
-    CLEANUP(buf_clear) struct buf blob = {0};
-    CK_OBJECT_HANDLE planted;
-    EVP_PKEY *public = NULL;
-
-    (void)state;
-    assert_int_equal(raw.fn->C_GenerateKey(raw.session, &mechanism, attrs, 4, &planted), CKR_OK);
-    err_note_clear();
-    assert_int_equal(
-        token_sender_new(fixture.token, PROFILE_A, 9, KEY_P256, REVERSE_A, false, &blob, &public),
-        ERR_CONFIG);
-    assert_non_null(strstr(err_note_get()->detail, "is not as a KEK must have it"));
-    assert_int_equal(raw.fn->C_DestroyObject(raw.session, planted), CKR_OK);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,7 +401,6 @@ int main(void)
         cmocka_unit_test(an_unwrapped_sender_key_leaves_the_token_no_more),
         cmocka_unit_test(a_blob_opens_for_its_own_alias_and_profile_only),
         cmocka_unit_test(an_altered_blob_is_refused_wherever_it_was_altered),
-        cmocka_unit_test(a_weakened_kek_is_not_used),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

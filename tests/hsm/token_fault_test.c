@@ -119,6 +119,41 @@ static void a_refused_pin_is_not_tried_again_until_unlocked(void **state)
     assert_int_equal(record_mac(), ERR_OK);
 }
 
+static void whatever_says_pin_ends_the_trying_and_nothing_else_does(void **state)
+{
+    static const struct {
+        CK_RV answer;
+        enum err e;
+        bool marker;
+    } cases[] = {
+        {CKR_PIN_INCORRECT, ERR_PIN, true},         {CKR_PIN_LOCKED, ERR_PIN, true},
+        {CKR_PIN_EXPIRED, ERR_PIN, true},           {CKR_PIN_INVALID, ERR_PIN, true},
+        {CKR_PIN_LEN_RANGE, ERR_PIN, true},         {CKR_DEVICE_ERROR, ERR_HSM_AWAY, false},
+        {CKR_FUNCTION_FAILED, ERR_HSM_AWAY, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        faulty->logins = 0;
+        faulty->login_answer = cases[i].answer;
+        err_note_clear();
+        assert_int_equal(token_open(&fixture.options, &fixture.token), cases[i].e);
+        assert_int_equal(marker_is_there(), cases[i].marker);
+        faulty->login_answer = CKR_OK;
+        if (!cases[i].marker) {
+            assert_int_equal(token_open(&fixture.options, &fixture.token), ERR_OK);
+            assert_int_equal(faulty->logins, 2);
+        } else {
+            assert_int_equal(record_mac(), ERR_PIN);
+            assert_int_equal(faulty->logins, 1);
+            assert_int_equal(token_unlock(fixture.token), ERR_OK);
+        }
+        assert_int_equal(record_mac(), ERR_OK);
+        token_close(fixture.token);
+        fixture.token = NULL;
+    }
+}
+
 static void no_pin_is_tried_that_could_lock_the_token(void **state)
 {
     static const struct {
@@ -352,6 +387,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(a_refused_pin_is_not_tried_again_until_unlocked),
+        CASE(whatever_says_pin_ends_the_trying_and_nothing_else_does),
         CASE(no_pin_is_tried_that_could_lock_the_token),
         CASE(a_dead_token_is_opened_anew_with_fresh_handles),
         CASE(a_vague_answer_kills_the_token_only_if_its_session_is_gone),
