@@ -2,6 +2,7 @@
 /* correspond.c - find or make the reverse alias, certificate and key of a real address. */
 #include "daemon/flow/correspond.h"
 #include "daemon/base/log.h"
+#include "daemon/flow/cert_cache.h"
 #include "daemon/message/address.h"
 #include "daemon/policy/policy.h"
 
@@ -20,9 +21,7 @@ void correspondent_clear(struct correspondent *c)
 
 static enum err certificate_read(struct bytes der, X509 **out)
 {
-    const uint8_t *p = der.data;
-
-    *out = d2i_X509(NULL, &p, (long)der.len);
+    *out = cert_parse(der);
     return *out ? ERR_OK : err_note_openssl(ERR_TAMPERED, "sender certificate");
 }
 

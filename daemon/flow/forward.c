@@ -7,6 +7,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/failpoint.h"
 #include "daemon/base/log.h"
+#include "daemon/flow/cert_cache.h"
 #include "daemon/flow/parcel.h"
 #include "daemon/flow/verdict_lines.h"
 #include "daemon/policy/return_path.h"
@@ -109,8 +110,7 @@ static enum err rewrite(struct forward *f, const struct forward_job *job, struct
 
 static enum err cert_push(STACK_OF(X509) * certs, struct bytes der)
 {
-    const uint8_t *at = der.data;
-    X509 *cert = d2i_X509(NULL, &at, (long)der.len);
+    X509 *cert = cert_parse(der);
 
     if (cert && sk_X509_push(certs, cert))
         return ERR_OK;

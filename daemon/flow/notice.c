@@ -2,6 +2,7 @@
 /* notice.c - the relay's own sealed mail. */
 #include "daemon/flow/notice.h"
 #include "daemon/base/log.h"
+#include "daemon/flow/cert_cache.h"
 #include "daemon/flow/correspond.h"
 #include "daemon/message/date.h"
 #include "daemon/smime/seal.h"
@@ -31,16 +32,9 @@ static void notice_clear(struct notice *n)
     sk_X509_pop_free(n->recipients, X509_free);
 }
 
-static X509 *certificate(struct bytes der)
-{
-    const uint8_t *at = der.data;
-
-    return d2i_X509(NULL, &at, (long)der.len);
-}
-
 static enum err push(STACK_OF(X509) * certs, struct bytes der)
 {
-    X509 *cert = certificate(der);
+    X509 *cert = cert_parse(der);
 
     if (cert && sk_X509_push(certs, cert))
         return ERR_OK;
@@ -50,7 +44,7 @@ static enum err push(STACK_OF(X509) * certs, struct bytes der)
 
 static bool ends_soon(struct bytes cert_der, int64_t now_s)
 {
-    X509 *cert = certificate(cert_der);
+    X509 *cert = cert_parse(cert_der);
     time_t limit = (time_t)(now_s + CORRESPOND_RENEW_S);
     bool soon = !cert || X509_cmp_time(X509_get0_notAfter(cert), &limit) < 0;
 
@@ -92,7 +86,7 @@ static enum err notice_prepare(struct forward *f, const char *profile, int64_t n
     e = notice_sender(f, now_s, n);
     if (e)
         return e;
-    n->signer = certificate(buf_bytes(&n->sender.cert));
+    n->signer = cert_parse(buf_bytes(&n->sender.cert));
     n->intermediate = sk_X509_new_null();
     n->recipients = sk_X509_new_null();
     if (!n->signer || !n->intermediate || !n->recipients)
@@ -237,7 +231,7 @@ static enum err key_line(struct buf *text, struct bytes cert_der)
     uint8_t md[EVP_MAX_MD_SIZE];
     unsigned len = 0;
     struct tm end;
-    X509 *cert = certificate(cert_der);
+    X509 *cert = cert_parse(cert_der);
     bool good = cert && X509_digest(cert, EVP_sha256(), md, &len) == 1 &&
                 ASN1_TIME_to_tm(X509_get0_notAfter(cert), &end) == 1;
 
