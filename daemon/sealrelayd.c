@@ -207,6 +207,7 @@ static enum err start_control(struct relay *r)
                                     .hsm = r->hsm,
                                     .runner = r->runner,
                                     .receive = r->server,
+                                    .verdict = r->verdict,
                                     .domains = (const char *const *)c->domains.items,
                                     .n_domains = c->domains.n,
                                     .operator_user = c->operator_user,

@@ -96,6 +96,19 @@ static enum err add_hops(const struct relay_verbs *v, cJSON *answer)
     return hops ? ERR_OK : err_note(ERR_NOMEM, "status", "out of memory");
 }
 
+static void add_verdict(const struct relay_verbs *v, cJSON *answer)
+{
+    struct verdict_stats stats = {0};
+    cJSON *verdict = cJSON_AddObjectToObject(answer, "verdict");
+
+    verdict_stats_get(v->verdict, &stats);
+    add_text(verdict, "source", verdict_source_name(stats.source));
+    add_number(verdict, "checked", (double)stats.checked);
+    add_number(verdict, "unchecked", (double)stats.unchecked);
+    if (stats.checked + stats.unchecked)
+        add_text(verdict, "last", verdict_gap_name(stats.last));
+}
+
 /* Does the user have both addresses that RFC 2142 asks for, in every relay domain? */
 static bool has_role_addresses(const struct relay_verbs *v, const char *user)
 {
@@ -147,6 +160,8 @@ static enum err verb_status(void *ctx, const cJSON *request, cJSON *answer)
     err_note_clear(); /* what is away is part of the answer, not a failure of it */
     if (v->receive)
         add_receive(v, answer);
+    if (v->verdict)
+        add_verdict(v, answer);
     e = add_queue(v, answer);
     return e || !v->runner ? e : add_hops(v, answer);
 }

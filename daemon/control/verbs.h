@@ -13,6 +13,7 @@
 #include "daemon/queue/queue.h"
 #include "daemon/receive/receive.h"
 #include "daemon/store/store.h"
+#include "daemon/verdict/sender_verdict.h"
 
 #include <stdatomic.h>
 
@@ -21,9 +22,10 @@ struct relay_verbs {
     struct store *store;
     struct queue *queue;
     struct hsm *hsm;
-    struct runner *runner;      /* NULL: nothing is delivered */
-    struct receive *receive;    /* NULL: nothing is received */
-    const char *const *domains; /* of the relay */
+    struct runner *runner;           /* NULL: nothing is delivered */
+    struct receive *receive;         /* NULL: nothing is received */
+    struct verdict_checker *verdict; /* NULL: nobody is asked about senders */
+    const char *const *domains;      /* of the relay */
     size_t n_domains;
     const char *operator_user; /* name; owns postmaster@ and abuse@; NULL: nobody yet */
     int64_t started_s;

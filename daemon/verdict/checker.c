@@ -9,11 +9,14 @@
 #include "daemon/verdict/rspamd.h"
 #include "daemon/verdict/rspamd_reply.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct verdict_checker {
     enum verdict_source source;
+    atomic_ullong checked, unchecked;
+    atomic_int last_gap;
     struct rspamd *rspamd;
     char *authserv_id;
 };
@@ -107,25 +110,50 @@ static void parties_settle(const struct verdict_request *r, struct sender_verdic
         verdict_doubt(v);
 }
 
+static void count(struct verdict_checker *c, const struct sender_verdict *v)
+{
+    atomic_fetch_add(v->gap == VERDICT_CHECKED ? &c->checked : &c->unchecked, 1);
+    atomic_store(&c->last_gap, (int)v->gap);
+}
+
+static void check(struct verdict_checker *c, const struct verdict_request *r,
+                  struct sender_verdict *v)
+{
+    v->source = c->source;
+    switch (c->source) {
+    case VERDICT_SOURCE_NONE:
+        v->gap = VERDICT_NOT_ASKED;
+        break;
+    case VERDICT_SOURCE_RSPAMD:
+        ask_rspamd(c, r, v);
+        break;
+    case VERDICT_SOURCE_FIELD:
+        read_field(c, r, v);
+        break;
+    }
+    parties_settle(r, v);
+    count(c, v);
+}
+
 void verdict_check(struct verdict_checker *c, const struct verdict_request *r,
                    struct sender_verdict *out)
 {
-    struct sender_verdict v = {.source = c ? c->source : VERDICT_SOURCE_NONE};
+    struct sender_verdict v = {.source = VERDICT_SOURCE_NONE};
 
     verdict_domain_set(&v, r->from);
-    switch (v.source) {
-    case VERDICT_SOURCE_NONE:
+    if (c)
+        check(c, r, &v);
+    else
         v.gap = VERDICT_NOT_ASKED;
-        break;
-    case VERDICT_SOURCE_RSPAMD:
-        ask_rspamd(c, r, &v);
-        break;
-    case VERDICT_SOURCE_FIELD:
-        read_field(c, r, &v);
-        break;
-    }
-    parties_settle(r, &v);
     *out = v;
+}
+
+void verdict_stats_get(struct verdict_checker *c, struct verdict_stats *out)
+{
+    *out = (struct verdict_stats){.source = c->source,
+                                  .checked = atomic_load(&c->checked),
+                                  .unchecked = atomic_load(&c->unchecked),
+                                  .last = (enum verdict_gap)atomic_load(&c->last_gap)};
 }
 
 enum err verdict_ping(struct verdict_checker *c)

@@ -124,6 +124,14 @@ void verdict_close(struct verdict_checker *c);
 void verdict_check(struct verdict_checker *c, const struct verdict_request *r,
                    struct sender_verdict *out);
 
+/* What became of the questions since the start; for the operator. */
+struct verdict_stats {
+    enum verdict_source source;
+    uint64_t checked, unchecked; /* messages */
+    enum verdict_gap last;       /* of the last message */
+};
+void verdict_stats_get(struct verdict_checker *c, struct verdict_stats *out);
+
 /* verdict_ping - does whoever is asked answer? For --check-config.
  * Errors: ERR_NET, ERR_TIMEOUT, ERR_FORMAT (answers, but not as rspamd does). */
 enum err verdict_ping(struct verdict_checker *c);

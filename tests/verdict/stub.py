@@ -279,6 +279,8 @@ def whatever_is_wrong_with_rspamd_is_unchecked_and_said_or_deferred(r):
             set_policy(r, unchecked='defer')
             code, text = send(r, data)
             assert code == 451 and '4.7.0' in text, (code, text)
+            said = r.sealctl('status')['relay']['verdict']
+            assert said['source'] == 'rspamd' and said['last'] == reason, said
             assert not any(a['path'] == '/elsewhere' for a in STUB.asked), 'followed a redirect'
         except (AssertionError, judge.Wrong) as failure:
             raise AssertionError('%s: %s' % (trouble, failure)) from failure
