@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* link.c - libp11's share: load the module, look through its slots, log in to the right token.
+/* link.c - libp11's share, to load the module and look through its slots; then the log-in to the
+ * right token.
  *
  * A token is found by its PKCS#11 URI (RFC 7512) or not at all: exactly one token must match, and
  * the note of a failure names what was looked for and what is there. */
@@ -141,15 +142,15 @@ static enum err mechanisms_read(struct token *t, struct place *p)
     return p->mechanisms ? ERR_OK : err_note(ERR_NOMEM, "mechanisms", "out of memory");
 }
 
-/* Our share of the token's sessions: libp11 keeps one, and one is left for the vendor's tool. */
+/* Our share of the token's sessions: one is left for the vendor's tool. */
 static unsigned sessions_allowed(const struct token *t, const CK_TOKEN_INFO *info)
 {
     unsigned most = t->options.sessions_max;
 
     if (info->ulMaxRwSessionCount != CK_EFFECTIVELY_INFINITE &&
         info->ulMaxRwSessionCount != CK_UNAVAILABLE_INFORMATION &&
-        info->ulMaxRwSessionCount < (CK_ULONG)most + 2)
-        most = info->ulMaxRwSessionCount > 2 ? (unsigned)info->ulMaxRwSessionCount - 2 : 1;
+        info->ulMaxRwSessionCount < (CK_ULONG)most + 1)
+        most = info->ulMaxRwSessionCount > 1 ? (unsigned)info->ulMaxRwSessionCount - 1 : 1;
     return most;
 }
 
@@ -167,8 +168,7 @@ static enum err place_fill(struct token *t, struct place *p, PKCS11_SLOT *slot,
 
 /* ---- logging in ---- */
 
-/* libp11's session pool waits for ever once C_OpenSession has failed: see that it works before
- * libp11 is asked to, and keep the session as the first of ours. */
+/* The session that logs in is the first of ours, and stays. */
 static enum err session_first(struct token *t, struct place *p)
 {
     CK_SESSION_HANDLE session = 0;
@@ -184,11 +184,8 @@ static enum err session_first(struct token *t, struct place *p)
 }
 
 /* Not every failure of C_Login is a refused PIN; whatever says PIN is. */
-static enum err login_failed(struct token *t, struct place *p)
+static enum err login_failed(struct token *t, struct place *p, CK_RV rv)
 {
-    CK_RV rv = (CK_RV)ERR_GET_REASON(ERR_peek_last_error());
-
-    ERR_clear_error();
     if (ckr_err(rv) == ERR_PIN) {
         atomic_store(&t->locked, true);
         return login_refused(t, p, rv);
@@ -196,10 +193,12 @@ static enum err login_failed(struct token *t, struct place *p)
     return err_note(ERR_HSM_AWAY, "C_Login", "token %s: %s (0x%lx)", p->label, ckr_name(rv), rv);
 }
 
-static enum err place_login(struct token *t, struct place *p, PKCS11_SLOT *slot,
-                            const CK_TOKEN_INFO *info)
+/* Through Cryptoki and not libp11, which would keep a copy of the PIN: a log-in counts for every
+ * session of the process, PKCS#11 2.40 5.6. */
+static enum err place_login(struct token *t, struct place *p, const CK_TOKEN_INFO *info)
 {
     enum err e = session_first(t, p);
+    CK_RV rv;
 
     if (e || !(info->flags & CKF_LOGIN_REQUIRED))
         return e;
@@ -210,8 +209,9 @@ static enum err place_login(struct token *t, struct place *p, PKCS11_SLOT *slot,
         e = login_begin(t);
     if (e)
         return e;
-    if (PKCS11_login(slot, 0, (const char *)t->pin.data) != 0)
-        return login_failed(t, p);
+    rv = t->ck.fn->C_Login(p->idle[0], CKU_USER, t->pin.data, (CK_ULONG)t->pin.len);
+    if (rv != CKR_OK && rv != CKR_USER_ALREADY_LOGGED_IN)
+        return login_failed(t, p, rv);
     login_accepted(t);
     return ERR_OK;
 }
@@ -251,7 +251,7 @@ static enum err role_open(struct token *t, enum role role, const char *uri)
     }
     t->at[role] = p;
     e = place_fill(t, p, slot, &info);
-    return e ? e : place_login(t, p, slot, &info);
+    return e ? e : place_login(t, p, &info);
 }
 
 /* The names in one token; the gate is ours, so a call need not pass it. */

@@ -53,7 +53,7 @@ def the_token_is_taken_out_and_put_back(r):
         yield
 
 
-@outage('4xx')
+@outage('4xx', sample=False)
 def the_token_is_missing_when_the_key_service_starts(r):
     with away(os.path.join(r.dir, 'token')):
         r.restart('sealhsmd')
@@ -118,7 +118,7 @@ def the_key_service_is_killed_again_and_again_in_messages(r):
     yield some
 
 
-@outage('4xx')
+@outage('4xx', sample=False)
 def the_relay_starts_without_the_key_service(r):
     r.stop('sealhsmd')
     r.restart('sealrelayd')
@@ -143,7 +143,7 @@ def the_delivery_service_is_gone(r):
     r.start('sealdeliver')
 
 
-@outage('250')
+@outage('250', sample=False)
 def the_delivery_service_is_stopped(r):
     os.kill(r.pid('sealdeliver'), signal.SIGSTOP)
     yield
@@ -239,7 +239,7 @@ def the_disk_is_full_to_the_last_byte_and_no_space_is_kept_free(r):
         AFTER.append(lambda: r.configure('sealrelayd', 'queue', 'free_min = 1M'))
 
 
-@outage('either')
+@outage('either', sample=False)
 def the_disk_has_no_inode_left(r):
     """Small messages need none; large ones are files."""
     with small_disk(r, 'size=64m,nr_inodes=40') as folder:
@@ -284,7 +284,7 @@ def nobody_reads_the_log(r):
         assert b'stage=log.lost' in told, 'the loss of lines is not told'
 
 
-@outage('250')
+@outage('250', sample=False)
 def the_log_pipe_is_closed(r):
     with log_into_pipe(r) as end:
         os.close(end)
@@ -311,7 +311,7 @@ def the_delivery_service_has_no_descriptor_left(r):
 
 # ---- rspamd ----
 
-@outage('250')
+@outage('250', sample=False)
 def rspamd_is_away_and_the_policy_takes_mail_unchecked(r):
     with rspamd_configured(r, 'accept'):
         yield

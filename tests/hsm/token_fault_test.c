@@ -275,7 +275,7 @@ static void threads_wait_for_the_sessions_a_token_has(void **state)
 
     (void)state;
     faulty->open_answer = CKR_SESSION_COUNT;
-    faulty->sessions_left = 3; /* ours, libp11's, one more */
+    faulty->sessions_left = 2; /* that of the log-in, one more */
     token_fixture_open(&fixture);
     for (size_t i = 0; i < 4; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, mac_often, &failures), 0);
