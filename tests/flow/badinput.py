@@ -17,6 +17,7 @@ import badinput_clients as clients
 import badinput_dialogues as dialogues
 import badinput_messages as messages
 import judge
+import ledger as ledgers
 import mail
 import relay
 import wire
@@ -24,89 +25,6 @@ import wire
 SMALL = 65536  # message_size while sizes are tried
 SLOW_S = 10  # no message may take this long, however odd
 TIMEOUT_S = 2  # of commands and data while slow clients are tried
-
-
-class Report:
-    """The table on standard output."""
-
-    def __init__(self, only):
-        self.only = only
-        self.cases = 0
-        self.wrong = []
-
-    def wants(self, ident):
-        return self.only in ident
-
-    def row(self, ident, sent, seen, wanted, good):
-        self.cases += 1
-        if not good:
-            self.wrong.append(ident)
-        print('%-38s %-48s %-30s %-30s %s' % (ident, short(sent, 48), short(seen, 30),
-                                              short(wanted, 30), 'good' if good else 'WRONG'),
-              flush=True)
-
-
-def short(text, width):
-    text = text if isinstance(text, str) else repr(text)[2:-1]
-    return text if len(text) <= width else text[:width - 3] + '...'
-
-
-def squeeze(seen):
-    """250 250 250 as 250*3"""
-    return re.sub(r'\b(\d+)(?: \1\b)+', lambda m: '%s*%d' % (m.group(1), m.group().count(' ') + 1),
-                  seen)
-
-
-class Ledger:
-    """What was answered 250, and what must therefore arrive."""
-
-    def __init__(self, r):
-        self.relay = r
-        self.expected = []
-
-    def expect(self, content, times=1):
-        self.expected += [content] * times
-
-    def settle(self, report, what, died=False):
-        """Everything expected arrived, once, whole, sealed; and nothing else did. A process that
-        died while it delivered may have done so twice."""
-        found = self.relay.inbox.wait(len(self.expected))
-        self.relay.wait_until(lambda: not self.relay.sealctl('queue', 'list'), 'an empty queue', 60)
-        time.sleep(1)
-        found += self.relay.inbox.fresh()
-        pending = list(self.expected)
-        faults = []
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            for fault, content in pool.map(self._open, found):
-                if fault:
-                    faults.append(fault)
-                elif content in pending:
-                    pending.remove(content)
-                elif not died:
-                    faults.append('once too often: %r' % content[:200])
-        faults += ['lost: %r' % content[:200] for content in pending]
-        for fault in faults:
-            print('    ' + fault)
-        report.row(what, '%d messages answered 250' % len(self.expected), '%d arrived' % len(found),
-                   'each, whole' if died else 'each once, whole', not faults)
-        self.expected = []
-
-    def _open(self, path):
-        """(fault, which of the expected it is)"""
-        with open(path, 'rb') as file:
-            sealed = mail.to_crlf(file.read())
-        try:
-            entity, signers = self.relay.user.open(sealed)
-            body = mail.split(entity)[1]
-            ident = mail.field_value(mail.split(sealed)[0], b'Message-ID')
-            same = [c for c in self.expected if mail.split(c)[1] == body and
-                    mail.field_value(mail.split(c)[0], b'Message-ID') in (None, ident)]
-            if not same:
-                return 'not expected: %r' % body[:200], None
-            judge.judge_opened(same[0], sealed, entity, signers)
-            return None, same[0]
-        except judge.Wrong as wrong:
-            return str(wrong), None
 
 
 # ---- dialogues ----
@@ -149,12 +67,14 @@ def run_dialogues(r, report, ledger):
         if not report.wants(case.ident):
             continue
         replies = run_dialogue(r, case)
-        report.row(case.ident, b''.join(case.sent), squeeze(wire.codes(replies)), case.wanted,
+        report.row(case.ident, b''.join(case.sent), ledgers.squeeze(wire.codes(replies)), case.wanted,
                    wire.matches(replies, case.wanted))
         if case.arrives and case.state.startswith('lmtp'):
             ledger.expect(content_of(case.sent), case.arrives)
         elif case.arrives:
             ledger.expect(content_of(case.sent))
+    if report.wants('dot02'):
+        run_dots(r, report, ledger)
     if report.wants('cmd38'):
         with connect(r, 'data') as session:
             reach(session, 'data')
@@ -163,7 +83,24 @@ def run_dialogues(r, report, ledger):
         report.row('cmd38 RST', 'a message without its end', '', '', True)
 
 
+def run_dots(r, report, ledger):
+    """A dot that is first in what the server reads, but not in its line, stays."""
+    head = dialogues.letter('dot02', b'')
+    for name, body, cuts in (('behind a segment', b'one.two\r\n', [3]),
+                             ('alone in a segment', b'one.\r\n', [3, 4]),
+                             ('behind the CR', b'one\r\ntwo.\r\n', [4, 8]),
+                             ('at the edges of buffers', b'x' + b'.' * 70_000 + b'\r\n', [])):
+        with connect(r, 'data') as session:
+            reach(session, 'data')
+            session.send_cut(head + body + b'.\r\n', [len(head) + cut for cut in cuts])
+            replies = session.rest()
+        report.row('dot02 ' + name, body, wire.codes(replies), '250', wire.matches(replies, '250'))
+        ledger.expect(head + body)
+
+
 # ---- ends of data ----
+#
+# The same again over TLS, and behind more than message_size while the rest is skipped (eod21).
 
 def ending_wanted(ending, too_big):
     if ending.kind == 'stray' or (ending.kind == 'text' and too_big):
@@ -393,9 +330,9 @@ def check_logs(r, report):
 
 
 def main(build, only=''):
-    report = Report(only)
+    report = ledgers.Report(only)
     with relay.Relay(build) as r:
-        ledger = Ledger(r)
+        ledger = ledgers.Ledger(r)
         prepare(r)
         run_dialogues(r, report, ledger)
         ledger.settle(report, 'arrivals of dialogues')

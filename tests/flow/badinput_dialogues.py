@@ -149,7 +149,7 @@ COMMANDS = [
                             for n in (65, 255, 1000, 70000)], '501 501 501 500'),
     case('cmd22', 'mail', b''.join(b'RCPT TO:<%s>\r\n' % path for path in
                                    (b'', b'@', b'a@', b'@a', b'a@ ')), '501*5'),
-    # DSN is not offered.
+    # Neither DSN nor AUTH is offered, nor, further down, CHUNKING.
     case('cmd23', 'mail', RCPT[:-2] + b' NOTIFY=NEVER,SUCCESS\r\n', '501'),
     case('cmd24', 'mail', RCPT[:-2] + b' ORCPT=rfc822;a+0Ab\r\n', '501'),
     case('cmd25', 'hello', MAIL[:-2] + b' AUTH=a+0Ab\r\n', '501'),
