@@ -379,7 +379,7 @@ def entries(r):
 
 def settled(entry, since):
     """Was it tried, and is it not any more?"""
-    return (entry is None or entry['state'] == 'failed' or
+    return (entry is None or entry['state'] in ('failed', 'delivered') or
             (entry['state'] == 'ready' and entry['next_attempt'] > since + 600))
 
 
@@ -613,7 +613,7 @@ def run_neighbours(r):
 
 def entries_for(r, hop):
     return [entry for entry in r.sealctl('queue', 'list')
-            if entry['hop'] == hop and entry['state'] != 'failed']
+            if entry['hop'] == hop and entry['state'] in ('ready', 'active')]
 
 
 def enrol_neighbours(r):
