@@ -2,9 +2,9 @@
 /* token.h - the PKCS#11 tokens of the key service: CA keys, KEKs and service keys by name.
  *
  * The module is loaded and the token found through libp11; the log-in, whose PIN libp11 would keep,
- * and everything libp11 has no call for go to Cryptoki. Handles are resolved once and kept. A dead token is
- * finalised and opened anew by the next call (with back-off); callers only see ERR_HSM_AWAY.
- * Thread-safe. Only this folder includes pkcs11.h. */
+ * and everything libp11 has no call for go to Cryptoki. Handles are resolved once and kept. A dead
+ * token is finalised and opened anew by the next call (with back-off); callers only see
+ * ERR_HSM_AWAY. Thread-safe. Only this folder includes pkcs11.h. */
 #ifndef SEALRELAY_HSM_TOKEN_H
 #define SEALRELAY_HSM_TOKEN_H
 
