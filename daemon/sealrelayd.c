@@ -8,6 +8,7 @@
 #include "daemon/config/relay_config.h"
 #include "daemon/control/verbs.h"
 #include "daemon/deliver/runner.h"
+#include "daemon/flow/bounce.h"
 #include "daemon/flow/forward.h"
 #include "daemon/flow/notice.h"
 #include "daemon/flow/trial.h"
@@ -40,6 +41,7 @@ struct relay {
     struct forward forward;
     struct receive *server;
     struct runner *runner;
+    struct bounce *bounce;
     atomic_bool draining;
     struct relay_verbs verbs;
     struct control *control;
@@ -134,7 +136,8 @@ static void fill_forward(struct relay *r)
         .n_hop_domains = r->n_hop_domains,
         .limits = {.keys_per_message = c->new_keys_per_message,
                    .catch_all_per_day = c->catch_all_per_day,
-                   .hide_subject = c->hide_subject},
+                   .hide_subject = c->hide_subject,
+                   .reports_per_day = c->reports_per_day},
     };
 }
 
@@ -213,6 +216,8 @@ static enum err start_control(struct relay *r)
                                     .operator_user = c->operator_user,
                                     .started_s = clock_now_s(),
                                     .dropped = &r->forward.dropped,
+                                    .returned = r->forward.counters,
+                                    .n_returned = FORWARD_COUNTERS,
                                     .draining = &r->draining,
                                     .flow = &r->forward,
                                     .profile_notify = notify_profile,
@@ -234,12 +239,16 @@ static enum err relay_open(struct relay *r)
         return fail("verdict", e);
     fill_hops(r);
     fill_forward(r);
+    forward_counters_name(&r->forward);
     e = open_server(r);
     if (e)
         return fail("listen", e);
     e = start_runner(r);
     if (e)
         return fail("delivery", e);
+    e = bounce_start(&r->forward, &r->bounce);
+    if (e)
+        return fail("bounces", e);
     e = start_control(r);
     return e ? fail("control", e) : ERR_OK;
 }
@@ -250,6 +259,7 @@ static void relay_close(struct relay *r)
     control_stop(r->control);
     receive_free(r->server);
     runner_stop(r->runner);
+    bounce_stop(r->bounce);
     verdict_close(r->verdict);
     queue_close(r->queue);
     store_close(r->store);

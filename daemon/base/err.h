@@ -33,6 +33,7 @@ enum err_class {
     X(ERR_UNCHECKED, CLASS_TEMP, "4.7.0", "Sender cannot be checked now, try again later")         \
     X(ERR_OTHER_PROFILE, CLASS_TEMP, "4.5.3", "One recipient's user at a time, send again")        \
     X(ERR_NO_ALIAS, CLASS_PERM, "5.1.1", "No such recipient here")                                 \
+    X(ERR_NOT_REPORT, CLASS_PERM, "5.7.1", "This address takes delivery reports only")             \
     X(ERR_TOO_BIG, CLASS_PERM, "5.3.4", "Message too big")                                         \
     X(ERR_BARE_LINE, CLASS_PERM, "5.6.0", "Bare CR, bare LF or NUL in message")                    \
     X(ERR_TWO_FROM, CLASS_PERM, "5.6.0", "More than one From field")                               \

@@ -54,6 +54,7 @@ struct relay_config {
     unsigned data_timeout_s;
     unsigned new_keys_per_message;
     unsigned catch_all_per_day;
+    unsigned reports_per_day;
     /* [queue] */
     unsigned lifetime_s;
     unsigned history_s;

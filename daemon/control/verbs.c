@@ -10,29 +10,6 @@
 
 #define HOPS_SHOWN_MAX 160 /* next hops in a status; an answer is one packet */
 
-#define FAILURES_TOLD 5 /* the latest; the rest is in the list of the queue */
-
-/* What the operator should look at: messages that failed, here or behind the next hop. */
-static enum err add_failures(const struct relay_verbs *v, cJSON *answer)
-{
-    struct queue_item items[FAILURES_TOLD];
-    cJSON *list = cJSON_AddArrayToObject(answer, "failures");
-    size_t n = 0;
-    enum err e = queue_failures(v->queue, items, FAILURES_TOLD, &n);
-
-    for (size_t i = 0; !e && i < n; i++) {
-        cJSON *row = cJSON_CreateObject();
-
-        add_text(row, "id", items[i].id);
-        add_text(row, "profile", items[i].profile);
-        add_number(row, "failed_at",
-                   (double)(items[i].reported_s ? items[i].reported_s : items[i].finished_s));
-        add_text(row, "result", items[i].last_result);
-        (void)cJSON_AddItemToArray(list, row);
-    }
-    return e;
-}
-
 static enum err add_queue(const struct relay_verbs *v, cJSON *answer)
 {
     struct queue_counts counts = {0};
@@ -48,7 +25,7 @@ static enum err add_queue(const struct relay_verbs *v, cJSON *answer)
     add_number(queue, "bytes", (double)counts.bytes);
     add_number(queue, "oldest", (double)counts.oldest_s);
     add_number(queue, "failures", (double)counts.failures);
-    return add_failures(v, answer);
+    return ERR_OK;
 }
 
 static void add_receive(const struct relay_verbs *v, cJSON *answer)
@@ -163,6 +140,7 @@ static enum err verb_status(void *ctx, const cJSON *request, cJSON *answer)
     if (v->verdict)
         add_verdict(v, answer);
     e = add_queue(v, answer);
+    e = e ? e : add_bounces(v, answer);
     return e || !v->runner ? e : add_hops(v, answer);
 }
 
@@ -272,6 +250,8 @@ const struct control_verb relay_verbs[] = {
     {"profile.keys", verb_profile_keys},
     {"profile.forget", verb_profile_forget},
     {"profile.policy", verb_profile_policy},
+    {"profile.suspension", verb_profile_suspension},
+    {"profile.resumed", verb_profile_resumed},
     {"status", verb_status},
 };
 const size_t n_relay_verbs = sizeof relay_verbs / sizeof *relay_verbs;

@@ -7,6 +7,7 @@
 #ifndef SEALRELAY_CONTROL_VERBS_H
 #define SEALRELAY_CONTROL_VERBS_H
 
+#include "daemon/base/counter.h"
 #include "daemon/control/control.h"
 #include "daemon/deliver/runner.h"
 #include "daemon/flow/trial.h"
@@ -30,7 +31,9 @@ struct relay_verbs {
     const char *operator_user; /* name; owns postmaster@ and abuse@; NULL: nobody yet */
     int64_t started_s;
     const atomic_ullong *dropped; /* LMTP recipients whose message was dropped; NULL: not counted */
-    atomic_bool *draining;        /* while true the relay answers every RCPT 4xx */
+    const struct counter *returned; /* what comes back to return paths; shown by status */
+    size_t n_returned;
+    atomic_bool *draining; /* while true the relay answers every RCPT 4xx */
     void *flow;
     /* Mail a new activation code, sealed, to a ready profile's mailbox. */
     enum err (*profile_notify)(void *flow, const char *profile);

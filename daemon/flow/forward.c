@@ -8,6 +8,7 @@
 #include "daemon/base/failpoint.h"
 #include "daemon/base/log.h"
 #include "daemon/flow/cert_cache.h"
+#include "daemon/flow/origin.h"
 #include "daemon/flow/parcel.h"
 #include "daemon/flow/verdict_lines.h"
 #include "daemon/policy/return_path.h"
@@ -157,12 +158,26 @@ const char *forward_hop(const struct forward *f, const char *mailbox)
     return "";
 }
 
+/* Whom a failure may be told, and of which alias; nothing for most messages. */
+static enum err seal_origin(struct forward *f, const struct forward_job *job,
+                            const struct parcel *p, struct buf *out)
+{
+    struct origin o;
+
+    if (!origin_of(&p->message, job->verdict, job->mail_from, f->policy.domains,
+                   f->policy.n_domains, &o))
+        return ERR_OK;
+    memcpy(o.alias, p->alias.address, sizeof o.alias);
+    return origin_seal(f->store, job->queue_id, &o, out);
+}
+
 static enum err begin_entry(struct forward *f, const struct forward_job *job, struct parcel *p)
 {
     struct queue_envelope envelope = {.direction = QUEUE_FORWARD,
                                       .profile = p->profile.profile,
                                       .hop = forward_hop(f, p->alias.mailbox),
                                       .rcpt_to = p->alias.mailbox};
+    CLEANUP(buf_clear) struct buf origin = {0};
     uint8_t key[RETURN_PATH_KEY_LEN];
     address_text return_path;
     enum err e = store_derived_key(f->store, "return-path", key);
@@ -170,10 +185,13 @@ static enum err begin_entry(struct forward *f, const struct forward_job *job, st
     if (!e)
         e = return_path_make(key, job->queue_id, policy_domain(&p->profile, p->alias.address),
                              job->now_s, return_path);
+    if (!e)
+        e = seal_origin(f, job, p, &origin);
     if (e)
         return e;
     memcpy(envelope.id, job->queue_id, sizeof envelope.id);
     envelope.mail_from = return_path;
+    envelope.origin = buf_bytes(&origin);
     return queue_begin(f->queue, &envelope, job->now_s, &p->writer);
 }
 

@@ -6,6 +6,7 @@
 #ifndef SEALRELAY_FLOW_FORWARD_H
 #define SEALRELAY_FLOW_FORWARD_H
 
+#include "daemon/base/counter.h"
 #include "daemon/policy/policy.h"
 #include "daemon/queue/queue.h"
 #include "daemon/receive/receive.h"
@@ -17,6 +18,20 @@ struct forward_limits {
     unsigned keys_per_message;  /* new ones, the sender's included */
     unsigned catch_all_per_day; /* new aliases of a user */
     bool hide_subject;
+    unsigned reports_per_day; /* failures that one sender is told of */
+};
+
+/* What comes back about messages that left, and what was told of it. */
+enum forward_counter {
+    FORWARD_REPORT_FAILED,  /* messages that a report made failed */
+    FORWARD_REPORT_DELAYED, /* reports of that kind */
+    FORWARD_REPORT_PASSED,
+    FORWARD_REPORT_UNPARSED,
+    FORWARD_AUTO_REPLY, /* dropped */
+    FORWARD_NOT_REPORT, /* refused */
+    FORWARD_TOLD,       /* failed messages whose sender was told */
+    FORWARD_UNTOLD,     /* and those whose sender may not be told */
+    FORWARD_COUNTERS
 };
 
 /* What the flow works with; all borrowed and shared by all sessions. */
@@ -31,8 +46,12 @@ struct forward {
     const char *const *hop_domains;  /* domains that have a next hop of their own */
     size_t n_hop_domains;
     struct forward_limits limits;
+    struct counter counters[FORWARD_COUNTERS]; /* by enum forward_counter; forward_counters_name */
     atomic_ullong dropped; /* LMTP recipients whose message SMTP would have refused for good */
 };
+
+/* forward_counters_name - give the counters their names; once, before anything counts. */
+void forward_counters_name(struct forward *f);
 
 /* forward_handler - the handler that makes a receive server forward mail. */
 struct receive_handler forward_handler(struct forward *f);

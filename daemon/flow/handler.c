@@ -4,12 +4,15 @@
  *
  * SMTP has one answer for all recipients, so all or none are taken; LMTP has one for each. In front
  * of LMTP stands a queue that has taken the message already: what SMTP refuses for good is dropped
- * there and counted, for a bounce would carry the content to a sender who may be forged. */
+ * there and counted, for a bounce would carry the content to a sender who may be forged.
+ *
+ * A transaction is for aliases or for return paths, never for both. */
 #include "daemon/base/clock.h"
 #include "daemon/base/failpoint.h"
 #include "daemon/base/log.h"
 #include "daemon/flow/forward.h"
 #include "daemon/flow/judge.h"
+#include "daemon/flow/returned.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -56,11 +59,18 @@ static enum err routes_add(struct receive_transaction *t, const struct policy_ro
 
 static enum err find_route(struct forward *f, const char *address, struct policy_route *out)
 {
-    enum err e = atomic_load(f->draining)
-                     ? ERR_BUSY
-                     : policy_recipient(&f->policy, address, clock_now_s(), out);
+    return atomic_load(f->draining) ? ERR_BUSY
+                                    : policy_recipient(&f->policy, address, clock_now_s(), out);
+}
 
-    return !e && out->kind == POLICY_RETURN_PATH ? ERR_REFUSED : e;
+/* May the two be recipients of one transaction? SMTP has one answer for all of them, so they are of
+ * one user; and a message is mail for aliases, or a report, in either protocol. */
+static bool go_together(enum receive_protocol protocol, const struct policy_route *a,
+                        const struct policy_route *b)
+{
+    if (a->kind != b->kind)
+        return false;
+    return protocol != RECEIVE_SMTP || strcmp(a->alias.user, b->alias.user) == 0;
 }
 
 /* A front asks before it takes a message from a stranger. */
@@ -86,8 +96,7 @@ static struct reply on_rcpt(void *ctx, struct receive_transaction *t, const char
 
     err_note_clear();
     e = find_route(f, address, &route);
-    if (!e && t->protocol == RECEIVE_SMTP && r && r->n &&
-        strcmp(r->items[0].alias.user, route.alias.user) != 0)
+    if (!e && r && r->n && !go_together(t->protocol, &r->items[0], &route))
         e = ERR_OTHER_PROFILE;
     if (!e)
         e = routes_add(t, &route);
@@ -101,9 +110,9 @@ static struct reply on_rcpt(void *ctx, struct receive_transaction *t, const char
  * word from store or key service is a fault of ours: the sender shall try again. */
 static bool is_refusal(enum err e)
 {
-    static const enum err refusals[] = {ERR_NO_ALIAS, ERR_TOO_BIG,       ERR_BARE_LINE,
-                                        ERR_TWO_FROM, ERR_HEADER,        ERR_HOPS,
-                                        ERR_LOOP,     ERR_SENDER_FAILED, ERR_SPAM};
+    static const enum err refusals[] = {
+        ERR_NO_ALIAS, ERR_TOO_BIG, ERR_BARE_LINE,     ERR_TWO_FROM, ERR_HEADER,
+        ERR_HOPS,     ERR_LOOP,    ERR_SENDER_FAILED, ERR_SPAM,     ERR_NOT_REPORT};
 
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
         if (refusals[i] == e)
@@ -206,6 +215,26 @@ static void abort_all(struct entry *entries, size_t n)
     }
 }
 
+/* A message for return paths: what it says of each is dealt with, and nothing is forwarded. */
+static void on_returned(struct forward *f, const struct receive_transaction *t, struct bytes data,
+                        struct reply *replies)
+{
+    const struct routes *r = t->handler_data;
+    enum err worst = ERR_OK;
+
+    for (size_t i = 0; i < r->n; i++) {
+        enum err e;
+
+        err_note_clear();
+        e = returned_take(f, t, r->items[i].returned, data);
+        worst = e ? e : worst;
+        if (t->protocol == RECEIVE_LMTP)
+            replies[i] = answer_of(f, t, e, 1);
+    }
+    if (t->protocol == RECEIVE_SMTP)
+        replies[0] = answer_of(f, t, worst, r->n);
+}
+
 static void on_message(void *ctx, struct receive_transaction *t, struct bytes data,
                        int64_t deadline_mono_ms, struct reply *replies)
 {
@@ -218,6 +247,11 @@ static void on_message(void *ctx, struct receive_transaction *t, struct bytes da
     enum err worst = ERR_OK;
     enum err judged;
 
+    if (n && r->items[0].kind == POLICY_RETURN_PATH) {
+        free(entries);
+        on_returned(f, t, data, replies);
+        return;
+    }
     if (!entries) {
         for (size_t i = 0; i < (all_or_none ? 1 : t->n_rcpts); i++)
             replies[i] = reply_of(n ? ERR_NOMEM : ERR_BUG);
@@ -259,6 +293,19 @@ static void on_end(void *ctx, struct receive_transaction *t)
     free(r->items);
     free(r);
     t->handler_data = NULL;
+}
+
+void forward_counters_name(struct forward *f)
+{
+    static const char *const names[FORWARD_COUNTERS] = {
+        [FORWARD_REPORT_FAILED] = "failed",    [FORWARD_REPORT_DELAYED] = "delayed",
+        [FORWARD_REPORT_PASSED] = "passed",    [FORWARD_REPORT_UNPARSED] = "unparsed",
+        [FORWARD_AUTO_REPLY] = "auto_replies", [FORWARD_NOT_REPORT] = "refused",
+        [FORWARD_TOLD] = "senders_told",       [FORWARD_UNTOLD] = "senders_not_told",
+    };
+
+    for (size_t i = 0; i < FORWARD_COUNTERS; i++)
+        f->counters[i].name = names[i];
 }
 
 struct receive_handler forward_handler(struct forward *f)

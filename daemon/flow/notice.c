@@ -6,6 +6,7 @@
 #include "daemon/flow/correspond.h"
 #include "daemon/message/date.h"
 #include "daemon/smime/seal.h"
+#include "daemon/store/bounce.h"
 #include "hsm/provider/provider.h"
 
 #include <openssl/crypto.h>
@@ -77,8 +78,15 @@ static enum err notice_prepare(struct forward *f, const char *profile, int64_t n
                                struct notice *n)
 {
     struct hsm_key_ref key = {.profile = profile};
-    enum err e = hsm_profile_get(f->hsm, profile, &n->profile);
+    struct store_suspension bounced;
+    enum err e = store_suspension_get(f->store, profile, &bounced);
 
+    if (!e)
+        return err_note(ERR_WRONG_STATE, "notice", "its mailbox bounces; resume the profile first");
+    if (e != ERR_NOT_FOUND)
+        return e;
+    err_note_clear();
+    e = hsm_profile_get(f->hsm, profile, &n->profile);
     if (e)
         return e;
     if (n->profile.n_certs == 0 || n->profile.n_domains == 0)

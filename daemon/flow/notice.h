@@ -11,7 +11,8 @@
 /* notice_send - seal a text for every mailbox of a profile, and commit it.
  *   subject  ASCII; visible to the mailbox provider: says nothing of the content
  *   text     UTF-8 lines with CRLF
- * Errors: ERR_WRONG_STATE (no certificate to seal to), those of store, queue and key service. */
+ * Errors: ERR_WRONG_STATE (no certificate to seal to; suspended because its mailbox bounces), those
+ * of store, queue and key service. */
 enum err notice_send(struct forward *f, const char *profile, const char *subject, const char *text,
                      int64_t now_s);
 

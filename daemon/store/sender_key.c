@@ -124,7 +124,9 @@ static enum err profile_forget(struct sql *db, const char *profile)
     enum err e = sql_run(db, "DELETE FROM sender_key WHERE profile = ?", "t", profile);
 
     e = e ? e : sql_run(db, "DELETE FROM notice_key WHERE profile = ?", "t", profile);
-    return e ? e : sql_run(db, "DELETE FROM sender_policy WHERE profile = ?", "t", profile);
+    e = e ? e : sql_run(db, "DELETE FROM sender_policy WHERE profile = ?", "t", profile);
+    e = e ? e : sql_run(db, "DELETE FROM bounce WHERE profile = ?", "t", profile);
+    return e ? e : sql_run(db, "DELETE FROM suspension WHERE profile = ?", "t", profile);
 }
 
 enum err store_profile_forget(struct store *s, const char *profile)

@@ -41,6 +41,12 @@ static const char *const store_steps[STORE_SCHEMA] = {
     "  blob BLOB NOT NULL) STRICT;",
     "CREATE TABLE sender_policy (profile TEXT PRIMARY KEY, failing TEXT NOT NULL,"
     "  spam TEXT NOT NULL, unchecked TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE bounce (profile TEXT NOT NULL, id TEXT NOT NULL, at_s INTEGER NOT NULL,"
+    "  PRIMARY KEY (profile, id)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE suspension (profile TEXT PRIMARY KEY, at_s INTEGER NOT NULL,"
+    "  bounces INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE told (look BLOB NOT NULL, id TEXT NOT NULL, at_s INTEGER NOT NULL,"
+    "  PRIMARY KEY (look, id)) STRICT, WITHOUT ROWID;",
 };
 
 static const struct sql_schema store_schema = {
