@@ -110,9 +110,12 @@ EOF
         echo "qmgr unix n - n 300 1 qmgr"
         echo "cleanup unix n - n - 0 cleanup"
         echo "postlog unix-dgram n - n - 1 postlogd"
-        for service in rewrite:trivial-rewrite bounce:bounce defer:bounce trace:bounce \
-            proxymap:proxymap virtual:virtual error:error retry:error discard:discard; do
+        for service in rewrite:trivial-rewrite proxymap:proxymap virtual:virtual error:error \
+            retry:error discard:discard; do
             echo "${service%%:*} unix - n n - - ${service##*:}"
+        done
+        for service in bounce defer trace; do
+            echo "$service unix - n n - 0 bounce"
         done
         # These keep a table in memory, so there is one process of each.
         for service in verify anvil scache; do

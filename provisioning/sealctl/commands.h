@@ -60,6 +60,8 @@ enum err profile_suspend_command(struct session *s, char **args);
 enum err profile_resume_command(struct session *s, char **args);
 enum err profile_rekey_command(struct session *s, char **args);
 enum err profile_delete_command(struct session *s, char **args);
+/* profile_suspension_add - of a suspended one: why, if its mailbox bounces. */
+void profile_suspension_add(struct session *s, const char *profile, cJSON *shown);
 
 /* profile_policy.c */
 enum err profile_policy_command(struct session *s, char **args);

@@ -144,9 +144,9 @@ void output_table(const cJSON *rows, const struct column *columns, size_t n_colu
 static enum column_type type_by_name(const char *name)
 {
     static const char *const times[] = {
-        "created",      "oldest",    "last_seen", "next_attempt",
-        "not_before",   "not_after", "withdrawn", "backing_off_until",
-        "last_session", "finished",  "reported",  "failed_at"};
+        "created",   "oldest",    "last_seen",         "next_attempt", "not_before",
+        "not_after", "withdrawn", "backing_off_until", "last_session", "finished",
+        "reported",  "failed_at", "suspended_at"};
     static const char tail[] = "_bytes";
     size_t len = name ? strlen(name) : 0;
 

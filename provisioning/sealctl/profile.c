@@ -306,6 +306,7 @@ enum err profile_show_command(struct session *s, char **args)
         e = parse_document(&text, &shown);
     if (e)
         return e;
+    profile_suspension_add(s, args[0], shown);
     profile_policy_add(s, args[0], shown);
     print_object(s, shown);
     return ERR_OK;

@@ -4,6 +4,7 @@
 #include "provisioning/sealctl/progress.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* A call that takes a profile and answers nothing else. */
 static enum err simple(struct session *s, const char *profile,
@@ -70,16 +71,41 @@ enum err profile_suspend_command(struct session *s, char **args)
     return simple(s, args[0], hsm_suspend, "suspending", "The profile is suspended.");
 }
 
+/* The relay first: it sends no code to a mailbox that bounced, and begins to count anew. */
 enum err profile_resume_command(struct session *s, char **args)
 {
-    return simple(s, args[0], hsm_profile_resume, "resuming",
-                  "The profile is ready; it takes mail once activated with a new code.");
+    enum err e = tell_relay(s, "profile.resumed", args[0]);
+
+    return e ? e
+             : simple(s, args[0], hsm_profile_resume, "resuming",
+                      "The profile is ready; it takes mail once activated with a new code.");
 }
 
 enum err profile_rekey_command(struct session *s, char **args)
 {
     return simple(s, args[0], hsm_profile_rekey, "making a key-encryption key",
                   "New sender keys lie under a new key-encryption key.");
+}
+
+/* Why the relay suspended it, where it did. */
+void profile_suspension_add(struct session *s, const char *profile, cJSON *shown)
+{
+    CLEANUP(json_free) cJSON *answer = NULL;
+    const char *state = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(shown, "state"));
+    cJSON *request;
+
+    if (!state || strcmp(state, "suspended") != 0)
+        return;
+    request = cJSON_CreateObject();
+    (void)cJSON_AddStringToObject(request, "profile", profile);
+    if (relay_call(s, "profile.suspension", request, &answer)) {
+        err_note_clear(); /* by the operator, or the relay does not answer */
+        return;
+    }
+    cJSON_DeleteItemFromObjectCaseSensitive(answer, "ok");
+    (void)cJSON_AddStringToObject(answer, "reason", "its mailbox bounces");
+    (void)cJSON_AddItemToObject(shown, "suspended_for", answer);
+    answer = NULL;
 }
 
 /* The key service first: once its keys are gone, nothing that the relay keeps is of any use. Run
