@@ -9,6 +9,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../support'))
+import crash_bounce
 import mail
 import marked
 import relay
@@ -69,13 +70,19 @@ def main(build):
     wrong = 0
     points = fail_points()
     with relay.Relay(build) as r:
+        crash_bounce.configure(r)
         arrivals = marked.Arrivals(r.inbox)
         print('%-28s %-6s %-6s %s' % ('killed at', '250', 'arrived', 'verdict'))
         for point, program in sorted(points.items()):
-            seen = one_point(r, arrivals, point, program)
+            if point.startswith('bounce.'):
+                seen = crash_bounce.one_point(r, point, lambda: died(r, 'sealrelayd'))
+            else:
+                seen = one_point(r, arrivals, point, program)
             verdict = 'good'
             if not seen['fired']:
                 verdict = 'WRONG: never reached'
+            elif seen.get('wrong'):
+                verdict = 'WRONG: ' + seen['wrong']
             elif seen['in_clear']:
                 verdict = 'WRONG: in clear in ' + seen['in_clear'][0]
             wrong += verdict != 'good'
