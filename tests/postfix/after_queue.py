@@ -2,6 +2,7 @@
 """The other place: Postfix has taken a message when the relay sees it, so it must never bounce."""
 import os
 import re
+import socket
 import subprocess
 import sys
 
@@ -14,9 +15,10 @@ FRONT_LINE = r'relay=127\.0\.0\.1\[[^ ]+ .*status=sent \(250 2\.0\.0 Done: queue
 TO_US = 'b-xcpb5k3a7f2mfke4lnk2p3yvgmbxm2kqwdua@' + front.DOMAIN  # a return path nobody made
 
 
-def asked(b, key, name='recipients'):
+def asked(b, key, name='recipients', where=None):
     """What Postfix's own client gets: (exit code, value)."""
-    table = 'socketmap:inet:127.0.0.1:%d:%s' % (b.relay.facts['socketmap_port'], name)
+    where = where or 'inet:127.0.0.1:%d' % b.relay.facts['socketmap_port']
+    table = 'socketmap:%s:%s' % (where, name)
     done = subprocess.run(['postmap', '-c', b.front.etc, '-q', key, table], capture_output=True,
                           check=False)
     return done.returncode, done.stdout.decode().strip() or done.stderr.decode()
@@ -30,10 +32,58 @@ def postfix_itself_looks_recipients_up(b):
     ]
     for key, code, value in cases:
         assert asked(b, key) == (code, value), (key, asked(b, key))
+    unix = 'unix:' + os.path.join(b.relay.dir, 'run/recipients.sock')
+    assert asked(b, b.relay.alias, where=unix) == (0, b.relay.alias)
+    assert asked(b, fronts.MADE_UP, where=unix) == (1, '')
     assert asked(b, 'x' * 65 + '@a.test', 'senders') == (0, '501 5.1.7 Bad address syntax')
     assert asked(b, fronts.STRANGER, 'senders') == (1, '')
     code, text = asked(b, b.relay.alias, 'no-such-map')
     assert code == 1 and 'no such map' in text, text
+
+
+def rcpt(b, address):
+    """The class of the relay's own answer to RCPT over LMTP."""
+    session = mail.Smtp(b.relay.facts['lmtp_port'], 'LHLO client.example.net')
+    try:
+        session.command('MAIL FROM:<>')
+        session.command('RCPT TO:<%s>' % address)
+        return 2
+    except mail.Refused as refusal:
+        return refusal.code // 100
+    finally:
+        session.close()
+
+
+def looked_up(b, address):
+    """The table's answer as it is on the wire."""
+    request = b'recipients ' + address.encode()
+    with socket.create_connection(('127.0.0.1', b.relay.facts['socketmap_port']), 30) as table:
+        table.sendall(b'%d:%s,' % (len(request), request))
+        return table.recv(1000).decode().split(':', 1)[1].rstrip(',')
+
+
+def the_table_says_what_rcpt_says(b):
+    addresses = [
+        b.relay.alias, b.relay.alias.upper(), 'Shop@Relay.Example.Com', fronts.MADE_UP, TO_US,
+        'postmaster@' + front.DOMAIN, 'abuse@' + front.DOMAIN, 'postmaster@elsewhere.example.org',
+        'shop@sub.' + front.DOMAIN, 'shop@' + front.DOMAIN + '.', '"shop"@' + front.DOMAIN,
+        'shop@[127.0.0.1]', 'shop@@' + front.DOMAIN, 'sh op@' + front.DOMAIN, 'shop@', '@x',
+        'x' * 65 + '@' + front.DOMAIN, 'shop%' + front.DOMAIN + '@' + front.DOMAIN,
+        'r-aaaaaaaaaaaaaaaa@' + front.DOMAIN, 'b-x@' + front.DOMAIN, 'shop@' + 'x' * 250,
+        'shop@relay.example.com@evil.example', '\u00e9@' + front.DOMAIN]
+
+    def compare():
+        for address in addresses:
+            word = looked_up(b, address).split()[0]
+            table = {'OK': 2, 'TEMP': 4, 'TIMEOUT': 4, 'NOTFOUND': 5}[word]
+            assert table == rcpt(b, address), (address, word, rcpt(b, address))
+
+    compare()
+    b.relay.stop('sealhsmd')
+    try:
+        compare()
+    finally:
+        b.relay.start('sealhsmd')
 
 
 def without_the_key_service_the_table_says_try_again(b):
@@ -217,6 +267,7 @@ def a_message_is_followed_from_the_fronts_queue_to_the_next_hop(b):
 CASES = [
     fronts.ordinary_mail_arrives_sealed,
     postfix_itself_looks_recipients_up,
+    the_table_says_what_rcpt_says,
     without_the_key_service_the_table_says_try_again,
     fronts.an_unknown_alias_is_refused_to_the_stranger_at_rcpt,
     fronts.other_domains_are_refused,
