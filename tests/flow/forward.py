@@ -333,7 +333,8 @@ def an_alias_whose_row_leads_nowhere_is_deferred(r):
 
 @case
 def every_step_that_fails_defers_and_nothing_leaves_unsealed(r):
-    for point in ('forward.profile', 'forward.correspondent', 'forward.rewrite', 'forward.seal'):
+    for point in ('forward.judged', 'forward.profile', 'forward.policy', 'forward.correspondent',
+                  'forward.rewrite', 'forward.seal'):
         r.restart('sealrelayd', point + '=error')
         code, _ = answer(r, [r.alias])
         assert 400 <= code < 500, '%s: %d' % (point, code)
