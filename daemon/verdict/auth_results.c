@@ -254,6 +254,14 @@ static enum err method_take(struct reader *r, struct method *out)
     return e;
 }
 
+/* Some filters write the policy behind the result, others behind the properties. */
+static void comment_keep(struct reader *r, const struct method *m, struct auth_results *out)
+{
+    if (m->is_dmarc && r->comment.data && out->policy == DMARC_POLICY_UNKNOWN)
+        out->policy = comment_policy(r->comment);
+    r->comment = (struct bytes){0};
+}
+
 /* One part between semicolons that is not empty. */
 static enum err part_take(struct reader *r, bool *dmarc_seen, struct auth_results *out)
 {
@@ -276,12 +284,14 @@ static enum err part_take(struct reader *r, bool *dmarc_seen, struct auth_result
     r->comment = (struct bytes){0};
     if (!e)
         e = blanks_skip(r);
-    if (!e && m.is_dmarc && r->comment.data)
-        out->policy = comment_policy(r->comment);
+    if (!e)
+        comment_keep(r, &m, out);
     while (!e && r->at < r->end && *r->at != ';') {
         e = property_take(r, &m, out);
         if (!e)
             e = blanks_skip(r);
+        if (!e)
+            comment_keep(r, &m, out);
     }
     return e;
 }

@@ -48,7 +48,7 @@ static const struct {
     {" mx.example.com; dmarc=fail policy.dmarc=quarantine (p=reject) header.from=a.example",
      AUTH_NONE, AUTH_NONE, AUTH_FAIL, DMARC_POLICY_QUARANTINE, "a.example"},
     {" mx.example.com; dmarc=fail header.from=a.example (p=reject)", AUTH_NONE, AUTH_NONE,
-     AUTH_FAIL, UNKNOWN, "a.example"},
+     AUTH_FAIL, DMARC_POLICY_REJECT, "a.example"},
     {" mx.example.com; dmarc=bestguesspass header.from=a.example", AUTH_NONE, AUTH_NONE, AUTH_NONE,
      UNKNOWN, "a.example"},
     {" \"mx.example.com\"; dmarc=pass header.from=\"a.example\"", AUTH_NONE, AUTH_NONE, AUTH_PASS,

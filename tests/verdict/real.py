@@ -9,6 +9,7 @@ import time
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../support'))
+import front
 import judge
 import mail
 import relay
@@ -225,6 +226,54 @@ def odd_messages_are_judged_like_any_other(r, _):
             said = mail.field_value(inner, b'Sealrelay-Verdict').decode()
             print('    odd message %d: %s' % (number, said))
             assert not said.startswith('unchecked'), (number, said)
+
+
+FORGED = b'Authentication-Results: mx.example.com; dmarc=pass (p=reject) ' \
+         b'header.from=quarantine.example\r\n'
+BEHIND_A_FRONT = [  # message, client, envelope sender, verdict or None for dropped
+    (signed(message('reject.example'), 'reject.example'), GOOD, 'bob@reject.example',
+     'pass; dmarc=pass policy=reject spf=pass dkim=pass; from=reject.example'),
+    (FORGED + message('quarantine.example'), EVIL, 'bob@quarantine.example',
+     'fail; dmarc=fail policy=quarantine spf=fail dkim=none; from=quarantine.example'),
+    (FORGED.replace(b'quarantine', b'reject') + message('reject.example'), EVIL,
+     'bob@reject.example', None),
+    (message('bare.example'), GOOD, 'bob@bare.example',
+     'none; dmarc=none spf=pass dkim=none; from=bare.example'),
+]
+
+
+@case
+def the_field_of_a_milter_in_the_front_is_believed_and_a_forged_one_is_not(r, rspamd):
+    """Postfix, rspamd as its milter, and the relay behind its queue; XCLIENT stands for clients."""
+    path = os.path.join(r.dir, 'etc', 'sealrelayd.conf')
+    with open(path, encoding='ascii') as conf:
+        before = conf.read()
+    with open(path, 'w', encoding='ascii') as conf:
+        conf.write(before[:before.index('[verdict]')] + '[verdict]\n'
+                   'source = authentication-results\nauthserv_id = mx.example.com\n')
+    r.restart('sealrelayd')
+    with front.Front(r, 'after-queue') as postfix:
+        postfix.postfix('stop')
+        judge.run(['postconf', '-c', postfix.etc, '-e',
+                   'smtpd_milters=inet:127.0.0.1:%d' % rspamd.milter_port,
+                   'smtpd_authorized_xclient_hosts=127.0.0.1'])
+        postfix.postfix('start')
+        front.until(lambda: front.listens(postfix.port), 'the front listens')
+        for data, client, mail_from, want in BEHIND_A_FRONT:
+            session = mail.Smtp(postfix.port)
+            session.command('XCLIENT ADDR=%s HELO=mail.example NAME=[UNAVAILABLE]' % client)
+            session.command('EHLO mail.example')
+            session.send(mail_from, [r.alias], data)
+            session.close()
+            postfix.wait_empty()
+            if want:
+                got = verdict_of(r, data)
+                print('    behind a front: %s' % got[0])
+                assert got[0] == want, (got, want)
+        assert not r.inbox.wait(1, 2) and not postfix.sink.messages()
+    with open(path, 'w', encoding='ascii') as conf:
+        conf.write(before)
+    r.restart('sealrelayd')
 
 
 @case

@@ -14,7 +14,7 @@ import urllib.request
 import judge
 import relay
 
-MODULES = ('spf', 'dkim', 'dmarc')
+MODULES = ('spf', 'dkim', 'dmarc', 'milter_headers')
 
 
 def free_port():
@@ -89,6 +89,7 @@ class Rspamd:
     def __init__(self, folder, resolver):
         self.folder = folder
         self.port = free_port()
+        self.milter_port = free_port()
         self.process = None
         local = os.path.join(folder, 'conf', 'local.d')
         shutil.copytree(os.path.join(relay.TOP, 'provisioning', 'rspamd', 'local.d'), local)
@@ -100,6 +101,10 @@ class Rspamd:
         self.setting(override, 'options.inc', 'filters = "dkim"; disable_hyperscan = true;\n'
                      'dns { nameserver = ["127.0.0.1:%d"]; }' % resolver.port)
         self.setting(override, 'logging.inc', 'type = "console"; color = false;')
+        # As a milter, for the front behind whose queue the relay reads its field.
+        self.setting(override, 'worker-proxy.inc', 'bind_socket = "127.0.0.1:%d"; milter = yes;\n'
+                     'upstream "local" { default = yes; self_scan = yes; }' % self.milter_port)
+        self.setting(override, 'milter_headers.conf', 'use = ["authentication-results"];')
         for path in glob.glob('/etc/rspamd/modules.d/*.conf'):
             name = os.path.basename(path)
             if name[:-5] not in MODULES:
