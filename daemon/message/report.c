@@ -264,7 +264,7 @@ void report_read(const struct message *m, struct report *out)
     *out = (struct report){.kind = REPORT_NONE};
     if (f)
         content_type_read(f->value, &type);
-    if (strcmp(type.type, "multipart") == 0 && strcmp(type.subtype, "report") == 0) {
+    if (f && strcmp(type.type, "multipart") == 0 && strcmp(type.subtype, "report") == 0) {
         struct bytes of = parameter(f->value, "report-type");
 
         /* receipts and complaints are reports too, but not of ours to read */
