@@ -13,12 +13,13 @@ ALIAS=shop@$RELAY_DOMAIN
 FRAGMENTS=$(cd "$(dirname "${BASH_SOURCE[0]}")/postfix" && pwd)
 INSTANCE_PIDS=()
 
-# free_port - a TCP port on loopback that nobody listens on.
+# free_port - a TCP port on loopback that nobody listens on, below those that the kernel gives to
+# outgoing connections.
 free_port()
 {
     local port
     while :; do
-        port=$((20000 + RANDOM % 20000))
+        port=$((10000 + RANDOM % 22000))
         if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
             echo "$port"
             return
