@@ -14,9 +14,6 @@ enum err verb_alias_remove(void *ctx, const cJSON *request, cJSON *answer);
 enum err verb_alias_list(void *ctx, const cJSON *request, cJSON *answer);
 enum err verb_correspondent_list(void *ctx, const cJSON *request, cJSON *answer);
 
-/* verbs.c: "profile" of a request, an id. Errors: ERR_USAGE. */
-enum err verb_need_profile(const cJSON *request, const char **out);
-
 /* verbs_bounce.c: what failed, what came back about it, and whom it suspended */
 enum err add_bounces(const struct relay_verbs *v, cJSON *answer);
 enum err verb_profile_suspension(void *ctx, const cJSON *request, cJSON *answer);
