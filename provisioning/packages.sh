@@ -16,6 +16,9 @@ TEST_PACKAGES=(
     python3 strace swaks libnet-ssleay-perl libnss3-tools gpgsm gnupg git
 )
 
+# Mail clients, large ones: only for the tests that drive them.
+CLIENT_PACKAGES=(thunderbird neomutt gpg-agent)
+
 # Other mail servers, for the long tests. Debian installs one mail server at a time: these are only
 # unpacked, and what they link is installed.
 PEER_PACKAGES=(exim4-daemon-light opensmtpd)
