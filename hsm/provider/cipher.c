@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* cipher.c - RSA decryption of a content key: PKCS#1 v1.5 or OAEP with an empty label.
  *
- * A failure is explicit here (OpenSSL 3.0 has no implicit rejection); that no stranger sees it is
- * CMS_decrypt's part, which goes on with a random key when it was given the certificate. */
+ * A ciphertext that does not unwrap is no failure here: it gives a key that opens nothing, by the
+ * same path, with no error and no note left behind. Failures are what has nothing to do with what
+ * is inside: a token that is away, a digest it does not have. */
 #include "hsm/provider/key.h"
+#include "hsm/provider/provider.h"
 
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/params.h>
 #include <openssl/rsa.h>
 #include <stdlib.h>
@@ -139,24 +142,39 @@ static int decrypting_init(void *data, void *key, const OSSL_PARAM params[])
     return d->key && decrypting_set(d, params);
 }
 
+static enum err unwrap(const struct decrypting *d, struct bytes in, struct buf *plain)
+{
+    bool oaep = d->pad == RSA_PKCS1_OAEP_PADDING;
+    const char *md = d->md ? d->md : "SHA1";
+
+    return provided_key_operate(d->key, oaep ? HSM_DECRYPT_OAEP : HSM_DECRYPT_PKCS1,
+                                oaep ? md : NULL, oaep ? (d->mgf1_md ? d->mgf1_md : md) : NULL, in,
+                                plain);
+}
+
 /* out NULL asks for the greatest length. */
 static int decrypting_decrypt(void *data, unsigned char *out, size_t *len, size_t room,
                               const unsigned char *in, size_t in_len)
 {
     struct decrypting *d = data;
     CLEANUP(buf_wipe) struct buf plain = {0};
-    bool oaep = d->pad == RSA_PKCS1_OAEP_PADDING;
-    const char *md = d->md ? d->md : "SHA1";
+    struct bytes ciphertext = {in, in_len};
+    enum err e;
 
     if (!out) {
         *len = (size_t)EVP_PKEY_get_size(d->key->public);
         return 1;
     }
-    if (provided_key_operate(d->key, oaep ? HSM_DECRYPT_OAEP : HSM_DECRYPT_PKCS1, oaep ? md : NULL,
-                             oaep ? (d->mgf1_md ? d->mgf1_md : md) : NULL,
-                             (struct bytes){in, in_len}, &plain) != ERR_OK)
+    (void)ERR_set_mark();
+    e = unwrap(d, ciphertext, &plain);
+    if (e && e != ERR_FORMAT) {
+        (void)ERR_clear_last_mark();
         return 0;
-    return output_take(buf_bytes(&plain), out, len, room);
+    }
+    (void)ERR_pop_to_mark();
+    provider_clear_error();
+    err_note_clear();
+    return content_key_take(d->key, ciphertext, e == ERR_OK, buf_bytes(&plain), out, len, room);
 }
 
 #define FN(id, function)                                                                           \

@@ -15,6 +15,9 @@
 #define PROVIDER_PROPERTIES "provider=sealrelay"
 /* The one parameter by which provider_key hands a struct provided_key to its key manager. */
 #define PROVIDER_PARAM_KEY "sealrelay-key"
+/* How long the content keys are that this key unwraps, see provider_key_expect. */
+#define PROVIDER_PARAM_CONTENT_KEY_LEN "sealrelay-content-key-len"
+#define CONTENT_KEY_LEN_MAX            32u
 
 struct provided_key {
     unsigned users;   /* atomic */
@@ -25,6 +28,7 @@ struct provided_key {
     char *reverse;
     struct buf blob;
     struct buf spki; /* DER of public, so that no key signs under another key's certificate */
+    size_t content_key_len; /* 0: not told */
 };
 
 /* provided_key_new - an empty key with one user. NULL: out of memory. */
@@ -41,6 +45,15 @@ enum err provided_key_operate(const struct provided_key *key, enum hsm_mechanism
 const char *digest_name(const char *any);
 /* output_take - hand a result to OpenSSL's caller. 1, or 0 when room is too small. */
 int output_take(struct bytes result, unsigned char *out, size_t *len, size_t room);
+
+/* content_key_take - what a decryption gave, or in its place, and without a branch between them, a
+ * key that depends on key and ciphertext only.
+ *   good   whether the decryption went well at all
+ *   plain  what it gave
+ *   out    NULL is not allowed; room for CONTENT_KEY_LEN_MAX, or for plain
+ * 1, or 0 when out is too small or randomness is missing. */
+int content_key_take(const struct provided_key *key, struct bytes ciphertext, bool good,
+                     struct bytes plain, unsigned char *out, size_t *len, size_t room);
 
 extern const OSSL_DISPATCH rsa_keymgmt_functions[], ec_keymgmt_functions[], signature_functions[],
     cipher_functions[], exchange_functions[];

@@ -67,6 +67,7 @@ static int key_adopt(struct provided_key *key, const OSSL_PARAM *param)
     key->reverse = made->reverse;
     key->blob = made->blob;
     key->spki = made->spki;
+    key->content_key_len = made->content_key_len;
     *made = (struct provided_key){.users = 1, .type = made->type};
     return 1;
 }
@@ -183,19 +184,27 @@ static const OSSL_PARAM *key_gettable(void *context)
     return params;
 }
 
-/* Only a peer's point is ever set; our own keys do not change. */
+/* Of a peer only its point is ever set, of our own keys what they will unwrap. */
 static int key_set_params(void *data, const OSSL_PARAM params[])
 {
     struct provided_key *key = data;
+    const OSSL_PARAM *p = OSSL_PARAM_locate_const(params, PROVIDER_PARAM_CONTENT_KEY_LEN);
+    size_t n = 0;
 
-    return !key->hsm && key->public &&
-           EVP_PKEY_set_params(key->public, (OSSL_PARAM *)(uintptr_t)params);
+    if (key->hsm) {
+        if (!p || !OSSL_PARAM_get_size_t(p, &n) || n > CONTENT_KEY_LEN_MAX)
+            return 0;
+        key->content_key_len = n;
+        return 1;
+    }
+    return key->public && EVP_PKEY_set_params(key->public, (OSSL_PARAM *)(uintptr_t)params);
 }
 
 static const OSSL_PARAM *key_settable(void *context)
 {
     static const OSSL_PARAM params[] = {
-        OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, NULL, 0), OSSL_PARAM_END};
+        OSSL_PARAM_octet_string(OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, NULL, 0),
+        OSSL_PARAM_size_t(PROVIDER_PARAM_CONTENT_KEY_LEN, NULL), OSSL_PARAM_END};
 
     (void)context;
     return params;

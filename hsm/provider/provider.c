@@ -137,3 +137,10 @@ enum err provider_key(struct hsm *h, const struct hsm_key_ref *key, X509 *cert, 
     EVP_PKEY_CTX_free(context);
     return e;
 }
+
+enum err provider_key_expect(EVP_PKEY *key, size_t len)
+{
+    return EVP_PKEY_set_size_t_param(key, PROVIDER_PARAM_CONTENT_KEY_LEN, len) == 1
+               ? ERR_OK
+               : err_note_openssl(ERR_USAGE, "provider_key_expect");
+}

@@ -19,8 +19,17 @@ enum err provider_load(void);
  * Errors: ERR_FORMAT (certificate's key type unknown), ERR_NOMEM. */
 enum err provider_key(struct hsm *h, const struct hsm_key_ref *key, X509 *cert, EVP_PKEY **out);
 
+/* provider_key_expect - tell an RSA key of provider_key how long the content keys are that it is
+ * about to unwrap. From then on whatever does not unwrap to that length, for whatever reason in the
+ * ciphertext, gives a content key all the same: one that opens nothing. Unless told, the length is
+ * not looked at.
+ *   len  at most 32
+ * Errors: ERR_USAGE (not a key of provider_key, or len too great). */
+enum err provider_key_expect(EVP_PKEY *key, size_t len);
+
 /* provider_last_error - why the calling thread's last private-key operation failed; ERR_OK if it
- * did not. OpenSSL's own calls can only say that they failed. */
+ * did not, which includes a ciphertext that did not unwrap. OpenSSL's own calls can only say that
+ * they failed. */
 enum err provider_last_error(void);
 void provider_clear_error(void);
 

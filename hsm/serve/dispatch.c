@@ -54,6 +54,12 @@ static enum log_level level_of(enum err e)
     return LOG_LEVEL_ERROR;
 }
 
+/* What log and counters may know: whether a ciphertext unwraps is for its caller alone. */
+static enum err told(const Seal__Request *request, enum err e)
+{
+    return e == ERR_FORMAT && request->verb_case == SEAL__REQUEST__VERB_KEY_USE ? ERR_OK : e;
+}
+
 enum err dispatch(struct engine *en, enum role role, const Seal__Request *request,
                   struct reply *reply)
 {
@@ -74,10 +80,10 @@ enum err dispatch(struct engine *en, enum role role, const Seal__Request *reques
         e = need_fill(&c, v->need);
     if (!e)
         e = v->run(&c);
-    if (e)
+    if (told(request, e))
         atomic_fetch_add(&n->failed, 1);
     counters_call_end(n, slot);
-    log_event(level_of(e), name, verb_profile(request), e, clock_mono_ms() - began_ms, "role=%s",
-              role_name(role));
+    log_event(level_of(told(request, e)), name, verb_profile(request), told(request, e),
+              clock_mono_ms() - began_ms, "role=%s", role_name(role));
     return e;
 }
