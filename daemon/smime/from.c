@@ -35,9 +35,7 @@ static bool is_single(struct bytes v)
             depth++;
         else if (!quoted && depth && c == ')')
             depth--;
-        else if (!quoted && !depth && strchr(",;:", c) && c)
-            return false;
-        else if (!quoted && !depth && c == '<' && angles++)
+        else if (!quoted && !depth && ((c && strchr(",;:", c)) || (c == '<' && angles++)))
             return false;
     }
     return !quoted && !depth;

@@ -6,7 +6,7 @@
  * enrolled key's signature is found good, one note serves for all that can go wrong inside. */
 #include "daemon/smime/open.h"
 #include "daemon/message/content_type.h"
-#include "daemon/smime/envelope.h"
+#include "daemon/smime/enveloped.h"
 #include "daemon/smime/layer.h"
 #include "daemon/smime/signer.h"
 
@@ -206,15 +206,15 @@ static void key_free(EVP_PKEY **key)
 }
 
 /* With the newest key of this alias that the message is encrypted to. */
-static enum err envelope_decrypt(struct opening *o, struct envelope *v)
+static enum err envelope_decrypt(struct opening *o, struct enveloped *v)
 {
     const struct open_job *job = o->job;
     CLEANUP(key_free) EVP_PKEY *key = NULL;
-    struct envelope_content content;
+    struct enveloped_content content;
     size_t which = 0;
     enum err e;
 
-    while (which < job->n_certs && !envelope_is_for(v, job->certs[which]))
+    while (which < job->n_certs && !enveloped_is_for(v, job->certs[which]))
         which++;
     if (which == job->n_certs)
         return refused("not encrypted to this alias");
@@ -222,7 +222,7 @@ static enum err envelope_decrypt(struct opening *o, struct envelope *v)
     if (e)
         return e;
     o->sealed = true;
-    e = envelope_open(v, job->certs[which], key, job->key_error, &content);
+    e = enveloped_open(v, job->certs[which], key, job->key_error, &content);
     if (e)
         return e;
     o->good = content.good;
@@ -235,11 +235,11 @@ static enum err envelope_decrypt(struct opening *o, struct envelope *v)
 /* cms: taken. */
 static enum err envelope_run(struct opening *o, CMS_ContentInfo *cms)
 {
-    CLEANUP(envelope_clear) struct envelope v = {0};
-    enum err e = envelope_take(cms, &v);
+    CLEANUP(enveloped_clear) struct enveloped v = {0};
+    enum err e = enveloped_take(cms, &v);
 
     if (!e)
-        e = envelope_recipients(&v, &o->out->recipients, &o->out->n_recipients);
+        e = enveloped_recipients(&v, &o->out->recipients, &o->out->n_recipients);
     return e ? e : envelope_decrypt(o, &v);
 }
 

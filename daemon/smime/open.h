@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* open.h - a reply as the user's client sent it, to the clear MIME entity its signer signed.
  *
- * layer.c finds the S/MIME layers at the root, envelope.c decrypts, signer.c verifies against the
+ * layer.c finds the S/MIME layers at the root, enveloped.c decrypts, signer.c verifies against the
  * user's enrolled keys. Invariants: no two failures can be told apart from outside; once a key is
  * touched the content decryption always runs; nothing is opened that is not the whole body; what is
  * handed on is what was verified, byte for byte. RFC 8551, RFC 5652, RFC 9788. */

@@ -6,7 +6,7 @@
  * an attribute, a digest that still means something) is asked here, before it is let near. */
 #include "daemon/smime/signer.h"
 #include "daemon/smime/ber.h"
-#include "daemon/smime/envelope.h"
+#include "daemon/smime/enveloped.h"
 
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>

@@ -1,26 +1,26 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* envelope.h - EnvelopedData and AuthEnvelopedData: for whom, and what is inside.
+/* enveloped.h - EnvelopedData and AuthEnvelopedData: for whom, and what is inside.
  *
  * Two steps: what everybody can see is judged first; then, once a key is touched, the content
  * decryption always runs to its end. RFC 5652 6, RFC 5083, RFC 5753. */
-#ifndef SEALRELAY_SMIME_ENVELOPE_H
-#define SEALRELAY_SMIME_ENVELOPE_H
+#ifndef SEALRELAY_SMIME_ENVELOPED_H
+#define SEALRELAY_SMIME_ENVELOPED_H
 
 #include "daemon/smime/open.h"
 
 #include <openssl/cms.h>
 
-#define ENVELOPE_RECIPIENTS_MAX 100u
+#define ENVELOPED_RECIPIENTS_MAX 100u
 
 /* What a content decryption gave, good or not. */
-struct envelope_content {
+struct enveloped_content {
     struct secret memory;
     struct bytes text; /* in memory */
     bool good;         /* nothing failed; no branch but the last may depend on it */
     bool unable;       /* the token has no such unwrapping, whatever the ciphertext */
 };
 
-struct envelope {
+struct enveloped {
     CMS_ContentInfo *cms;
     size_t content_len;     /* of the encrypted content */
     size_t content_key_len; /* the length its cipher wants */
@@ -31,26 +31,27 @@ struct envelope {
 enum err cms_read(struct bytes ber, CMS_ContentInfo **out);
 void cms_drop(CMS_ContentInfo **cms);
 
-/* envelope_take - judge an encrypted CMS by what everybody can see of it: kind, cipher (AES-CBC,
+/* enveloped_take - judge an encrypted CMS by what everybody can see of it: kind, cipher (AES-CBC,
  * AES-GCM, 3DES), number of recipients.
  *   cms  taken, also on failure
- *   out  envelope_clear
+ *   out  enveloped_clear
  * Errors: ERR_FORMAT, ERR_NOMEM. */
-enum err envelope_take(CMS_ContentInfo *cms, struct envelope *out);
-void envelope_clear(struct envelope *v);
+enum err enveloped_take(CMS_ContentInfo *cms, struct enveloped *out);
+void enveloped_clear(struct enveloped *v);
 
-/* envelope_recipients - everybody it names by a certificate. Errors: ERR_NOMEM. */
-enum err envelope_recipients(const struct envelope *v, struct open_recipient **out, size_t *n_out);
+/* enveloped_recipients - everybody it names by a certificate. Errors: ERR_NOMEM. */
+enum err enveloped_recipients(const struct enveloped *v, struct open_recipient **out,
+                              size_t *n_out);
 
-/* envelope_is_for - is there a RecipientInfo for this certificate that its key could open? */
-bool envelope_is_for(const struct envelope *v, X509 *cert);
+/* enveloped_is_for - is there a RecipientInfo for this certificate that its key could open? */
+bool enveloped_is_for(const struct enveloped *v, X509 *cert);
 
-/* envelope_open - unwrap the content key, decrypt the content. Where the content key does not come
+/* enveloped_open - unwrap the content key, decrypt the content. Where the content key does not come
  * out, the content is decrypted with a random one all the same.
  *   key_error  as in struct open_job
  *   out        secret_free its memory
  * Errors: what key_error says if it is not about the ciphertext; ERR_NOMEM. */
-enum err envelope_open(struct envelope *v, X509 *cert, EVP_PKEY *key, enum err (*key_error)(void),
-                       struct envelope_content *out);
+enum err enveloped_open(struct enveloped *v, X509 *cert, EVP_PKEY *key, enum err (*key_error)(void),
+                        struct enveloped_content *out);
 
 #endif

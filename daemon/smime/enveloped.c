@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* envelope.c - decrypts without telling how it went.
+/* enveloped.c - decrypts without telling how it went.
  *
  * OpenSSL goes on with a random content key where RSA fails and it was given the certificate, but
  * not where a key agreement does; so the content is run through the cipher here in any case, after
  * whatever the unwrapping did. A content key that was not found is random by itself
  * (CMS_dataInit), as is one of a wrong length. RFC 3218 2.3. */
-#include "daemon/smime/envelope.h"
+#include "daemon/smime/enveloped.h"
 #include "daemon/smime/ber.h"
 
 #include <openssl/err.h>
@@ -57,7 +57,7 @@ static void chain_free(BIO *chain)
 }
 
 /* A dry run with no key at all tells the cipher, or that its parameters make no sense. */
-static enum err cipher_judge(struct envelope *v)
+static enum err cipher_judge(struct enveloped *v)
 {
     static const int allowed[] = {NID_aes_128_cbc, NID_aes_192_cbc, NID_aes_256_cbc,
                                   NID_aes_128_gcm, NID_aes_192_gcm, NID_aes_256_gcm,
@@ -79,7 +79,7 @@ static enum err cipher_judge(struct envelope *v)
 }
 
 /* Recipients of a key agreement stand several in one RecipientInfo. */
-static bool recipients_are_few(const struct envelope *v)
+static bool recipients_are_few(const struct enveloped *v)
 {
     STACK_OF(CMS_RecipientInfo) *all = CMS_get0_RecipientInfos(v->cms);
     int n = 0;
@@ -91,15 +91,15 @@ static bool recipients_are_few(const struct envelope *v)
             n += sk_CMS_RecipientEncryptedKey_num(CMS_RecipientInfo_kari_get0_reks(ri));
         else
             n++;
-        if (n > (int)ENVELOPE_RECIPIENTS_MAX)
+        if (n > (int)ENVELOPED_RECIPIENTS_MAX)
             return false;
     }
     return n > 0;
 }
 
-enum err envelope_take(CMS_ContentInfo *cms, struct envelope *out)
+enum err enveloped_take(CMS_ContentInfo *cms, struct enveloped *out)
 {
-    struct envelope v = {.cms = cms};
+    struct enveloped v = {.cms = cms};
     int type = OBJ_obj2nid(CMS_get0_type(cms));
     ASN1_OCTET_STRING **content = NULL;
     enum err e = ERR_OK;
@@ -117,7 +117,7 @@ enum err envelope_take(CMS_ContentInfo *cms, struct envelope *out)
     if (!e)
         e = cipher_judge(&v);
     if (e) {
-        envelope_clear(&v);
+        enveloped_clear(&v);
         return e;
     }
     v.content_len = (size_t)ASN1_STRING_length(*content);
@@ -125,7 +125,7 @@ enum err envelope_take(CMS_ContentInfo *cms, struct envelope *out)
     return ERR_OK;
 }
 
-void envelope_clear(struct envelope *v)
+void enveloped_clear(struct enveloped *v)
 {
     cms_drop(&v->cms);
 }
@@ -143,7 +143,7 @@ static bool is_rek_for(CMS_RecipientInfo *ri, X509 *cert)
     return false;
 }
 
-bool envelope_is_for(const struct envelope *v, X509 *cert)
+bool enveloped_is_for(const struct enveloped *v, X509 *cert)
 {
     STACK_OF(CMS_RecipientInfo) *all = CMS_get0_RecipientInfos(v->cms);
     const EVP_PKEY *public = X509_get0_pubkey(cert);
@@ -216,10 +216,10 @@ static bool transported_fill(CMS_RecipientInfo *ri, struct open_recipient *list,
            recipient_fill(&list[(*n)++], issuer, serial, key_id);
 }
 
-enum err envelope_recipients(const struct envelope *v, struct open_recipient **out, size_t *n_out)
+enum err enveloped_recipients(const struct enveloped *v, struct open_recipient **out, size_t *n_out)
 {
     STACK_OF(CMS_RecipientInfo) *all = CMS_get0_RecipientInfos(v->cms);
-    struct open_recipient *list = calloc(ENVELOPE_RECIPIENTS_MAX, sizeof *list);
+    struct open_recipient *list = calloc(ENVELOPED_RECIPIENTS_MAX, sizeof *list);
     bool ok = list != NULL;
     size_t n = 0;
 
@@ -256,7 +256,7 @@ static bool content_read(BIO *chain, struct secret *memory, size_t *len_out)
     return BIO_get_cipher_status(chain) > 0;
 }
 
-static enum err content_decrypt(struct envelope *v, struct envelope_content *out)
+static enum err content_decrypt(struct enveloped *v, struct enveloped_content *out)
 {
     BIO *chain = CMS_dataInit(v->cms, NULL);
     size_t len = 0;
@@ -269,10 +269,10 @@ static enum err content_decrypt(struct envelope *v, struct envelope_content *out
     return ERR_OK;
 }
 
-enum err envelope_open(struct envelope *v, X509 *cert, EVP_PKEY *key, enum err (*key_error)(void),
-                       struct envelope_content *out)
+enum err enveloped_open(struct enveloped *v, X509 *cert, EVP_PKEY *key, enum err (*key_error)(void),
+                        struct enveloped_content *out)
 {
-    struct envelope_content content = {0};
+    struct enveloped_content content = {0};
     enum err why = ERR_OK;
     /* One block more than can come, so that reading ends at the end. */
     enum err e = secret_new(v->content_len + EVP_MAX_BLOCK_LENGTH, &content.memory);
