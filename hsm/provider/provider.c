@@ -140,6 +140,10 @@ enum err provider_key(struct hsm *h, const struct hsm_key_ref *key, X509 *cert, 
 
 enum err provider_key_expect(EVP_PKEY *key, size_t len)
 {
+    const OSSL_PROVIDER *of = EVP_PKEY_get0_provider(key);
+
+    if (!of || strcmp(OSSL_PROVIDER_get0_name(of), PROVIDER_NAME) != 0)
+        return err_note(ERR_USAGE, "provider_key_expect", "a key of somebody else");
     return EVP_PKEY_set_size_t_param(key, PROVIDER_PARAM_CONTENT_KEY_LEN, len) == 1
                ? ERR_OK
                : err_note_openssl(ERR_USAGE, "provider_key_expect");

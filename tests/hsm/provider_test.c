@@ -317,6 +317,56 @@ static void a_failed_decryption_yields_no_content_and_says_why(void **state)
     }
 }
 
+/* What one decryption gives where a content key of 16 bytes is expected: its length, 0 if it fails.
+ */
+static size_t unwrapped_len(struct identity *id, const uint8_t *wrapped, size_t len, uint8_t *out)
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(id->provided, NULL);
+    size_t out_len = 256;
+    bool ok = EVP_PKEY_decrypt_init(context) > 0 &&
+              EVP_PKEY_decrypt(context, out, &out_len, wrapped, len) > 0;
+
+    EVP_PKEY_CTX_free(context);
+    return ok ? out_len : 0;
+}
+
+/* A key of another length is as wrong as no key; nothing of it may come out. */
+static void what_does_not_unwrap_gives_a_key_all_the_same(void **state)
+{
+    static const size_t lengths[] = {16, 24, 8, 0};
+    struct identity id;
+
+    (void)state;
+    identity_make(&id, true);
+    assert_int_equal(provider_key_expect(id.provided, 16), ERR_OK);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(id.hsm.software, NULL);
+        uint8_t key[24], wrapped[256], out[256];
+        size_t len = sizeof wrapped;
+
+        memset(key, 0xff, sizeof key);
+        assert_true(EVP_PKEY_encrypt_init(context) > 0);
+        assert_true(EVP_PKEY_encrypt(context, wrapped, &len, key, lengths[i]) > 0);
+        EVP_PKEY_CTX_free(context);
+        assert_int_equal(unwrapped_len(&id, wrapped, len, out), 16);
+        assert_true((memcmp(out, key, 16) == 0) == (lengths[i] == 16));
+        assert_true((memcmp(out, key, 4) == 0) == (lengths[i] == 16));
+        id.hsm.answer = ERR_FORMAT;
+        assert_int_equal(unwrapped_len(&id, wrapped, len, out), 16);
+        assert_memory_not_equal(out, key, 4);
+        assert_int_equal(provider_last_error(), ERR_OK);
+        assert_int_equal(ERR_peek_error(), 0);
+        id.hsm.answer = ERR_HSM_AWAY;
+        assert_int_equal(unwrapped_len(&id, wrapped, len, out), 0);
+        assert_int_equal(provider_last_error(), ERR_HSM_AWAY);
+        ERR_clear_error();
+        id.hsm.answer = ERR_OK;
+    }
+    assert_int_equal(provider_key_expect(id.hsm.software, 16), ERR_USAGE);
+    err_note_clear();
+    identity_clear(&id);
+}
+
 static void a_failed_signature_fails_the_cms(void **state)
 {
     unsigned flags = CMS_PARTIAL | CMS_DETACHED | CMS_STREAM | CMS_BINARY;
@@ -430,6 +480,7 @@ int main(void)
         cmocka_unit_test(cms_signature_by_a_provided_key_verifies),
         cmocka_unit_test(cms_opens_with_a_provided_key),
         cmocka_unit_test(a_failed_decryption_yields_no_content_and_says_why),
+        cmocka_unit_test(what_does_not_unwrap_gives_a_key_all_the_same),
         cmocka_unit_test(a_failed_signature_fails_the_cms),
         cmocka_unit_test(a_provided_key_matches_its_certificate_only),
         cmocka_unit_test(the_private_half_cannot_be_exported),

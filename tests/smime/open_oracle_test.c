@@ -273,6 +273,28 @@ static void altered_content_tells_nothing(void **state)
     }
 }
 
+/* GCM gives the altered text out before it knows the tag is wrong; the signature does not cover the
+ * words before the first part, and is good. */
+static void altered_content_outside_the_signature_is_refused_too(void **state)
+{
+    static const size_t content[] = {1, 0, 2, 2};
+    CLEANUP(buf_clear) struct buf inner = {0};
+    CLEANUP(buf_clear) struct buf ber = {0};
+    CLEANUP(buf_clear) struct buf part = {0};
+    CLEANUP(buf_clear) struct buf forged = {0};
+    const uint8_t *words;
+
+    (void)state;
+    inside_make(&inner);
+    words = memmem(inner.data, inner.len, "This is an S/MIME", 17);
+    assert_non_null(words);
+    reply_encrypt_to(ec.cert, EVP_aes_256_gcm(), buf_bytes(&inner), &ber);
+    buf_append_bytes(&part, ber_find(buf_bytes(&ber), content, 4));
+    part.data[words - inner.data] ^= 1;
+    ber_replace(buf_bytes(&ber), content, 4, buf_bytes(&part), &forged);
+    refused("words before the first part altered", &ec, buf_bytes(&forged), INSIDE);
+}
+
 /* The same ciphertext fares the same way each time, so that repeating it tells nothing either. */
 static void substituted_key_depends_on_the_ciphertext_only(void **state)
 {
@@ -351,6 +373,7 @@ int main(void)
         cmocka_unit_test(encrypted_key_of_any_form_tells_nothing),
         cmocka_unit_test(key_agreement_tells_nothing),
         cmocka_unit_test(altered_content_tells_nothing),
+        cmocka_unit_test(altered_content_outside_the_signature_is_refused_too),
         cmocka_unit_test(substituted_key_depends_on_the_ciphertext_only),
         cmocka_unit_test(unwrapping_the_token_does_not_have_is_refused_with_a_note),
         cmocka_unit_test(a_service_that_is_away_is_no_refusal),

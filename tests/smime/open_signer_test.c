@@ -443,89 +443,6 @@ static void altered_content_does_not_verify(void **state)
         }
 }
 
-/* ---- From ---- */
-
-static const struct {
-    const char *header;
-    const char *why; /* NULL: good */
-} from_cases[] = {
-    {"From: " TEST_USER "\r\n", NULL},
-    {"From: <" TEST_USER ">\r\n", NULL},
-    {"FROM: \"U, ser; \\\" <x@y.example>\" (a, <b@c.example>)\r\n <USER@Home.Example>\r\n", NULL},
-    {"From: =?utf-8?q?=C3=A4?= <" TEST_USER ">\r\nSender: other@x.example\r\n", NULL},
-    {"", "mailbox"},
-    {"From:\r\n", "mailbox"},
-    {"From: user\r\n", "mailbox"},
-    {"From: <>\r\nSender: " TEST_USER "\r\n", "mailbox"},
-    {"From: other@x.example\r\nSender: " TEST_USER "\r\n", "signer"},
-    {"From: \"" TEST_USER "\" <other@x.example>\r\n", "signer"},
-    {"From: " TEST_USER " <other@x.example>\r\n", ""},
-    {"From: " TEST_USER "\r\nFrom: " TEST_USER "\r\n", "mailbox"},
-    {"From: other@x.example\r\nFrom: " TEST_USER "\r\n", "mailbox"},
-    {"From: " TEST_USER ", other@x.example\r\n", "mailbox"},
-    {"From: " TEST_USER ", bad\r\n", "mailbox"},
-    {"From: " TEST_USER ",\r\n", "mailbox"},
-    {"From: us: " TEST_USER ";\r\n", "mailbox"},
-    {"From: <other@x.example> <" TEST_USER ">\r\n", "mailbox"},
-    {"From: <other@x.example>; <" TEST_USER ">\r\n", "mailbox"},
-    {"From: " TEST_USER ".evil.example\r\n", "signer"},
-    {"From: x" TEST_USER "\r\n", "signer"},
-    {"From: \"open <" TEST_USER ">\r\n", "mailbox"},
-};
-
-static void from_must_be_the_signer(void **state)
-{
-    struct reply_signing signing = {0};
-
-    (void)state;
-    for (size_t i = 0; i < sizeof from_cases / sizeof *from_cases; i++) {
-        CLEANUP(buf_clear) struct buf header = {0};
-        struct reply_opening opening = {0};
-
-        print_message("%s", from_cases[i].header);
-        buf_append_str(&header, from_cases[i].header);
-        buf_append_str(&header, "To: " TEST_SENDER "\r\n");
-        opening.header = buf_str(&header);
-        if (from_cases[i].why)
-            refused(&signing, &opening, from_cases[i].why);
-        else
-            accepted(&signing, &opening);
-    }
-}
-
-static void protected_from_must_be_the_signer_too(void **state)
-{
-    static const struct {
-        const char *entity;
-        const char *why;
-    } cases[] = {
-        {"From: U <User@home.example>\r\nContent-Type: text/plain; hp=\"cipher\"\r\n\r\nx\r\n",
-         NULL},
-        {"From: other@x.example\r\nContent-Type: text/plain; hp=\"cipher\"\r\n\r\nx\r\n", "signer"},
-        {"From: " TEST_USER ", other@x.example\r\n"
-         "Content-Type: text/plain; protected-headers=\"v1\"\r\n\r\nx\r\n",
-         "mailbox"},
-        {"From: " TEST_USER "\r\nFrom: other@x.example\r\nContent-Type: text/plain\r\n\r\nx\r\n",
-         "mailbox"},
-        {"From:\r\nContent-Type: text/plain\r\n\r\nx\r\n", "mailbox"},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        CLEANUP(reply_opened_clear) struct reply_opened o;
-        CLEANUP(buf_clear) struct buf entity = {0};
-        struct reply_signing signing = {.opaque = i % 2 != 0};
-        struct reply_opening opening = {0};
-
-        reply_sign(&pki, &signing, bytes_of(cases[i].entity), &entity);
-        reply_open(&pki, &opening, buf_bytes(&entity), &o);
-        if (cases[i].why)
-            reply_is_refused(&o, cases[i].why);
-        else
-            reply_is_opened(&o, OPEN_SIGNED, cases[i].entity);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -539,8 +456,6 @@ int main(void)
         cmocka_unit_test(bag_of_certificates_is_no_signature),
         cmocka_unit_test(digests_are_bounded),
         cmocka_unit_test(altered_content_does_not_verify),
-        cmocka_unit_test(from_must_be_the_signer),
-        cmocka_unit_test(protected_from_must_be_the_signer_too),
     };
 
     return cmocka_run_group_tests(tests, start, end);
