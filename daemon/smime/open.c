@@ -8,6 +8,7 @@
 #include "daemon/message/content_type.h"
 #include "daemon/smime/enveloped.h"
 #include "daemon/smime/layer.h"
+#include "daemon/smime/pace.h"
 #include "daemon/smime/signer.h"
 
 #include <openssl/err.h>
@@ -322,6 +323,7 @@ enum err open_run(const struct open_job *job, struct open_result *out)
 {
     struct open_result made = {0};
     struct opening o = {.job = job, .out = &made, .good = true};
+    int64_t begun_ns = pace_now_ns();
     enum err e;
 
     ERR_clear_error();
@@ -335,6 +337,8 @@ enum err open_run(const struct open_job *job, struct open_result *out)
     open_result_clear(&made);
     if (err_class(e) != CLASS_PERM)
         return e;
+    if (o.sealed && !job->unpaced)
+        pace_wait(pace_end_ns(begun_ns, pace_now_ns()));
     if (o.sealed && !o.proven) {
         err_note_clear();
         (void)refused(o.unable ? "the token has no unwrapping with these parameters"

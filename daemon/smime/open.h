@@ -45,6 +45,7 @@ struct open_job {
 
     int64_t now_s;
     bool unsigned_allowed; /* the profile waives the signature; a bad one is refused all the same */
+    bool unpaced;          /* for fuzzers: a refusal does not wait */
 };
 
 /* Somebody an EnvelopedData is encrypted to, as it names them. */
@@ -77,7 +78,8 @@ struct open_result {
 
 /* open_run - open one message.
  *   out  written on success only; open_result_clear before job's message goes
- * Effects: at most one private-key operation; no network, no disk.
+ * Effects: at most one private-key operation; no network, no disk. A refusal after that operation
+ *          sleeps to the next of a few instants after the call's begin, see pace.h.
  * Errors: ERR_UNPROVEN for everything that is the message's fault, whatever it is. The note tells
  *         more only of what everybody can see, or what an enrolled key signed. TEMP and OPER of
  *         key_load and key_error, ERR_NOMEM: they never depend on what is inside the ciphertext.

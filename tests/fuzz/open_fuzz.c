@@ -127,7 +127,8 @@ static void message_open(struct bytes raw)
                            .key_load = key_load,
                            .user_certs = &enrolled,
                            .n_user_certs = 1,
-                           .now_s = NOW_S};
+                           .now_s = NOW_S,
+                           .unpaced = true};
 
     if (message_parse(raw, &m) != ERR_OK)
         return;

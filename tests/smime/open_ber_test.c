@@ -89,57 +89,62 @@ static void nesting_and_elements_are_bounded(void **state)
     der_refused(buf_bytes(&wide), "not BER");
 }
 
-/* A million pieces of one byte each: content like any other, read in a moment. */
+/* Everything in parent but the child with these contents. */
+static void others_append(const struct ber *parent, const struct ber *but, struct buf *out)
+{
+    struct bytes rest = parent->contents;
+
+    while (rest.len) {
+        const uint8_t *at = rest.data;
+        struct ber child = {0};
+
+        assert_true(ber_next(&rest, &child));
+        if (child.contents.data != but->contents.data)
+            buf_append(out, at, (size_t)(rest.data - at));
+    }
+}
+
+/* An EnvelopedData with its content in pieces of one byte, below indefinite lengths only. */
+static void pieces_make(struct bytes der, struct buf *out)
+{
+    static const uint8_t sequence[] = {0x30, 0x80}, explicit_0[] = {0xa0, 0x80};
+    struct ber info = {0}, wrapper = {0}, data = {0}, content = {0}, string = {0};
+
+    assert_true(ber_next(&der, &info) && ber_child(&info, 1, BER_CONTEXT_0, &wrapper) &&
+                ber_child(&wrapper, 0, BER_SEQUENCE, &data) &&
+                ber_child(&data, 2, BER_SEQUENCE, &content) &&
+                ber_child(&content, 2, 0x80, &string));
+    buf_append(out, sequence, 2);
+    others_append(&info, &wrapper, out);
+    buf_append(out, explicit_0, 2);
+    buf_append(out, sequence, 2);
+    others_append(&data, &content, out);
+    buf_append(out, sequence, 2);
+    others_append(&content, &string, out);
+    buf_append(out, explicit_0, 2);
+    for (size_t i = 0; i < string.contents.len; i++) {
+        buf_append(out, "\x04\x01", 2);
+        buf_append(out, string.contents.data + i, 1);
+    }
+    buf_append(out, "\0\0\0\0\0\0\0\0\0\0", 10);
+}
+
+/* Content like any other, read in a moment. */
 static void string_in_a_million_pieces_opens(void **state)
 {
-    static const uint8_t open_tags[] = {0xa0, 0x80};
     CLEANUP(reply_opened_clear) struct reply_opened o;
     CLEANUP(buf_clear) struct buf big = {0};
     CLEANUP(buf_clear) struct buf der = {0};
     CLEANUP(buf_clear) struct buf ber = {0};
     CLEANUP(buf_clear) struct buf entity = {0};
     struct reply_opening opening = {.unsigned_allowed = true};
-    struct bytes rest;
-    struct ber info, explicit, data, content, string;
 
     (void)state;
     buf_append_str(&big, "Content-Type: text/plain\r\n\r\n");
     while (big.len < 1000000)
         buf_append_str(&big, "one million pieces\r\n");
     reply_encrypt_to(pki.sender, EVP_aes_128_cbc(), buf_bytes(&big), &der);
-    rest = buf_bytes(&der);
-    assert_true(ber_next(&rest, &info) && ber_child(&info, 1, BER_CONTEXT_0, &explicit) &&
-                ber_child(&explicit, 0, BER_SEQUENCE, &data) &&
-                ber_child(&data, 2, BER_SEQUENCE, &content) &&
-                ber_child(&content, 2, 0x80, &string));
-    /* every length in front of the content becomes indefinite */
-    buf_append(&ber, "\x30\x80", 2);
-    buf_append(&ber, info.contents.data, 11);
-    buf_append(&ber, open_tags, 2);
-    buf_append(&ber, "\x30\x80", 2);
-    for (struct bytes r = data.contents; r.len && r.data < content.contents.data;) {
-        const uint8_t *at = r.data;
-        struct ber child;
-
-        assert_true(ber_next(&r, &child));
-        if (child.contents.data != content.contents.data)
-            buf_append(&ber, at, (size_t)(r.data - at));
-    }
-    buf_append(&ber, "\x30\x80", 2);
-    for (struct bytes r = content.contents; r.len;) {
-        const uint8_t *at = r.data;
-        struct ber child;
-
-        assert_true(ber_next(&r, &child));
-        if (child.tag != 0x80)
-            buf_append(&ber, at, (size_t)(r.data - at));
-    }
-    buf_append(&ber, open_tags, 2);
-    for (size_t i = 0; i < string.contents.len; i++) {
-        buf_append(&ber, "\x04\x01", 2);
-        buf_append(&ber, string.contents.data + i, 1);
-    }
-    buf_append(&ber, "\0\0\0\0\0\0\0\0\0\0", 10);
+    pieces_make(buf_bytes(&der), &ber);
     reply_cms_append(buf_bytes(&ber), &entity);
     reply_open(&pki, &opening, buf_bytes(&entity), &o);
     assert_int_equal(o.e, ERR_OK);

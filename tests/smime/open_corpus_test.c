@@ -174,7 +174,6 @@ static bool archive_judge(const char *name)
 {
     char path[512];
     const char *argv[] = {"tar", "xzf", path, NULL};
-    CLEANUP(buf_clear) struct buf archive = {0};
 
     (void)snprintf(path, sizeof path, "%s/%s.tar.gz", CORPUS_DIR, name);
     if (access(path, R_OK) != 0) {

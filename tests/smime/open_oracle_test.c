@@ -3,6 +3,7 @@
  * result, note and the key service's counters are the same. Keys lie in a real key service.
  *
  * The linker puts the two counting functions below between the code under test and OpenSSL. */
+#include "daemon/smime/pace.h"
 #include "hsm/provider/provider.h"
 #include "tests/smime/alias_kit.h"
 
@@ -137,6 +138,7 @@ static void opens(struct alias *a, struct bytes ber)
 static void refused(const char *what, struct alias *a, struct bytes ber, const char *why)
 {
     size_t failed = failures_counted();
+    int64_t begun_ns;
     CLEANUP(reply_opened_clear) struct reply_opened o;
     CLEANUP(buf_clear) struct buf inner = {0};
 
@@ -144,7 +146,9 @@ static void refused(const char *what, struct alias *a, struct bytes ber, const c
     inside_make(&inner);
     contents_begun = 0;
     contents_read = 0;
+    begun_ns = pace_now_ns();
     alias_open(&pki, a, ber, &o);
+    assert_true(pace_now_ns() - begun_ns >= (int64_t)PACE_MIN_MS * 1000000);
     reply_is_refused(&o, why);
     assert_int_equal(o.key_loads, 1);
     assert_int_equal(contents_begun, 2);
@@ -332,6 +336,18 @@ static void substituted_key_depends_on_the_ciphertext_only(void **state)
     assert_memory_not_equal(made[0], made[2], 32);
 }
 
+static void answers_come_at_few_instants(void **state)
+{
+    static const struct {
+        int64_t took_ms, end_ms;
+    } cases[] = {{0, 16}, {1, 16}, {15, 16}, {16, 16}, {17, 32}, {140, 256}, {3000, 4096}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(pace_end_ns(5, 5 + cases[i].took_ms * 1000000),
+                         5 + cases[i].end_ms * 1000000);
+}
+
 /* What the token cannot do for anybody is told to the operator, and to nobody else. */
 static void unwrapping_the_token_does_not_have_is_refused_with_a_note(void **state)
 {
@@ -375,6 +391,7 @@ int main(void)
         cmocka_unit_test(altered_content_tells_nothing),
         cmocka_unit_test(altered_content_outside_the_signature_is_refused_too),
         cmocka_unit_test(substituted_key_depends_on_the_ciphertext_only),
+        cmocka_unit_test(answers_come_at_few_instants),
         cmocka_unit_test(unwrapping_the_token_does_not_have_is_refused_with_a_note),
         cmocka_unit_test(a_service_that_is_away_is_no_refusal),
     };

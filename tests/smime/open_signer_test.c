@@ -380,7 +380,7 @@ static void digests_repeat(struct bytes der, size_t n, struct buf *out)
                                    0x80, 0x02, 0x01, 0x01, 0x31, 0x80};
     static const uint8_t sha256[] = {0x30, 0x0b, 0x06, 0x09, 0x60, 0x86, 0x48,
                                      0x01, 0x65, 0x03, 0x04, 0x02, 0x01};
-    struct ber info, explicit, data, digests;
+    struct ber info = {0}, explicit = {0}, data = {0}, digests = {0};
     const uint8_t *behind;
 
     assert_true(ber_next(&der, &info) && ber_child(&info, 1, BER_CONTEXT_0, &explicit) &&
@@ -421,7 +421,6 @@ static void altered_content_does_not_verify(void **state)
     for (int opaque = 0; opaque < 2; opaque++)
         for (int lf = 0; lf < 2; lf++) {
             CLEANUP(reply_opened_clear) struct reply_opened o;
-            CLEANUP(buf_clear) struct buf inner = {0};
             struct reply_signing signing = {.opaque = opaque};
             struct reply_opening opening = {0};
             CLEANUP(buf_clear) struct buf der = {0};
