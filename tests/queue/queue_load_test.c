@@ -139,7 +139,8 @@ static void a_hundred_thousand_entries_are_served_in_bounded_memory(void **state
         "WITH RECURSIVE c (i) AS (VALUES (2) UNION ALL SELECT i + 1 FROM c WHERE i < 100000)"
         " INSERT INTO entry SELECT i, printf('%016d', i), version, direction, state,"
         " profile, 'hop' || (i % 10), created_s, since_s, created_s + 1 + i / 10, attempts,"
-        " size_bytes, key, salt, envelope, details, reason, sealed_bytes, in_file"
+        " size_bytes, key, salt, envelope, details, reason, sealed_bytes, in_file,"
+        " origin"
         " FROM c, entry WHERE n = 1");
     before = resident_bytes();
     assert_int_equal(queue_open(&fixture.options, fixture.hsm, &fixture.queue), ERR_OK);
