@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* content.c - decode a part's content piece by piece, and tell kinds of content apart. */
+#include "daemon/clean/content.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define READ_BYTES 65536u
+
+struct kind_row {
+    const char *type, *subtype; /* subtype NULL: any */
+    enum content_kind kind;
+};
+
+static const struct kind_row types[] = {
+    {"text", "html", CONTENT_HTML},
+    {"application", "xhtml+xml", CONTENT_HTML},
+    {"text", "watch-html", CONTENT_HTML},
+    {"text", "x-amp-html", CONTENT_DROPPED},
+    {"text", "calendar", CONTENT_CALENDAR},
+    {"text", "x-vcalendar", CONTENT_CALENDAR},
+    {"application", "ics", CONTENT_CALENDAR},
+    {"text", "vcard", CONTENT_VCARD},
+    {"text", "x-vcard", CONTENT_VCARD},
+    {"text", "directory", CONTENT_VCARD},
+    {"application", "vcard", CONTENT_VCARD},
+    {"text", "rfc822-headers", CONTENT_DROPPED},
+    {"text", "rtf", CONTENT_BINARY},
+    {"text", NULL, CONTENT_TEXT},
+    {"application", "ms-tnef", CONTENT_TNEF},
+    {"application", "vnd.ms-tnef", CONTENT_TNEF},
+    {"application", "pgp-keys", CONTENT_DROPPED},
+    {"application", "pgp-signature", CONTENT_DROPPED},
+    {"application", "pgp-encrypted", CONTENT_OPAQUE},
+    {"application", "autocrypt-setup", CONTENT_DROPPED},
+    {"application", "pkcs7-signature", CONTENT_DROPPED},
+    {"application", "x-pkcs7-signature", CONTENT_DROPPED},
+    {"application", "pkcs7-mime", CONTENT_SEALED},
+    {"application", "x-pkcs7-mime", CONTENT_SEALED},
+    {"application", "x-pkcs7-certificates", CONTENT_DROPPED},
+    {"application", "applefile", CONTENT_DROPPED},
+    {"message", "disposition-notification", CONTENT_RECEIPT},
+    {"message", "partial", CONTENT_PIECE},
+    {"message", "external-body", CONTENT_PIECE},
+    {"message", NULL, CONTENT_REPORT},
+};
+
+/* For parts whose type says nothing, and for keys and TNEF under any type. */
+static const struct {
+    const char *suffix;
+    enum content_kind kind;
+    bool any_type;
+} suffixes[] = {
+    {"winmail.dat", CONTENT_TNEF, true},  {"win.dat", CONTENT_TNEF, true},
+    {"smime.p7s", CONTENT_DROPPED, true}, {"smime.p7m", CONTENT_SEALED, true},
+    {"smime.p7c", CONTENT_DROPPED, true}, {".ics", CONTENT_CALENDAR, false},
+    {".vcf", CONTENT_VCARD, false},       {".asc", CONTENT_TEXT, false},
+};
+
+static bool ends_with(const char *name, const char *suffix)
+{
+    size_t len = strlen(name);
+    size_t suffix_len = strlen(suffix);
+
+    return len >= suffix_len && strcasecmp(name + len - suffix_len, suffix) == 0;
+}
+
+static bool says_nothing(GMimeContentType *type)
+{
+    return g_mime_content_type_is_type(type, "application", "octet-stream") ||
+           g_mime_content_type_is_type(type, "application", "x-unknown");
+}
+
+static enum content_kind kind_by_type(GMimeContentType *type)
+{
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (g_mime_content_type_is_type(type, types[i].type,
+                                        types[i].subtype ? types[i].subtype : "*"))
+            return types[i].kind;
+    return CONTENT_BINARY;
+}
+
+static bool is_certs_only(GMimeContentType *type)
+{
+    const char *smime_type = g_mime_content_type_get_parameter(type, "smime-type");
+
+    return smime_type && strcasecmp(smime_type, "certs-only") == 0;
+}
+
+enum content_kind content_kind(GMimePart *part)
+{
+    GMimeContentType *type = g_mime_object_get_content_type(GMIME_OBJECT(part));
+    const char *name = g_mime_part_get_filename(part);
+    enum content_kind kind = kind_by_type(type);
+
+    if (kind == CONTENT_SEALED && is_certs_only(type))
+        return CONTENT_DROPPED;
+    if (!name)
+        return kind;
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
+        if ((suffixes[i].any_type || says_nothing(type)) && ends_with(name, suffixes[i].suffix))
+            return suffixes[i].kind;
+    return kind;
+}
+
+enum err content_read(GMimePart *part, content_sink *sink, void *context)
+{
+    GMimeDataWrapper *content = g_mime_part_get_content(part);
+    GMimeStream *stream = content ? g_mime_data_wrapper_get_stream(content) : NULL;
+    CLEANUP(buf_wipe) struct buf raw = {0};
+    CLEANUP(buf_wipe) struct buf plain = {0};
+    GMimeEncoding state;
+    ssize_t n;
+
+    if (!stream)
+        return ERR_OK;
+    g_mime_encoding_init_decode(&state, g_mime_data_wrapper_get_encoding(content));
+    buf_reserve(&raw, READ_BYTES);
+    buf_reserve(&plain, g_mime_encoding_outlen(&state, READ_BYTES));
+    if (raw.failed || plain.failed)
+        return ERR_NOMEM;
+    (void)g_mime_stream_reset(stream);
+    while ((n = g_mime_stream_read(stream, (char *)raw.data, READ_BYTES)) > 0) {
+        size_t len = g_mime_encoding_step(&state, (char *)raw.data, (size_t)n, (char *)plain.data);
+
+        if (!sink(context, (struct bytes){plain.data, len}))
+            return ERR_OK;
+    }
+    n = (ssize_t)g_mime_encoding_flush(&state, "", 0, (char *)plain.data);
+    if (n > 0)
+        (void)sink(context, (struct bytes){plain.data, (size_t)n});
+    return ERR_OK;
+}
+
+static bool buf_sink(void *context, struct bytes data)
+{
+    struct buf *out = context;
+
+    buf_append_bytes(out, data);
+    return !out->failed;
+}
+
+enum err content_decode(GMimePart *part, struct buf *out)
+{
+    enum err e = content_read(part, buf_sink, out);
+
+    return e ? e : buf_error(out);
+}

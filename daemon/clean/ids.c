@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* ids.c - what ties a reply to its thread: the user's own ids mapped, the correspondent's kept.
+ *
+ * An id that nobody knows may be of the user's making, from a message sent elsewhere: it stays
+ * behind if it names the user's mailbox or domain, or a machine without a public name.
+ * RFC 5322 3.6.4. */
+#include "daemon/clean/internal.h"
+
+#include <string.h>
+#include <strings.h>
+
+#define ID_MAX_BYTES 512u /* with its brackets */
+#define IDS_MAX      32u  /* in one field: the first and the last ones are kept */
+#define IDS_READ_MAX 1000u
+
+static const char *const private_domains[] = {"local",     "localdomain", "lan",       "home",
+                                              "internal",  "home.arpa",   "localhost", "intranet",
+                                              "workgroup", "private"};
+
+/* The next "<...>" of rest without blanks or brackets inside, its brackets included. */
+static bool id_next(struct bytes *rest, struct bytes *out)
+{
+    size_t open = 0;
+    bool in = false;
+
+    for (size_t i = 0; i < rest->len; i++) {
+        uint8_t c = rest->data[i];
+
+        if (c == '<') {
+            open = i;
+            in = true;
+        } else if (in && c == '>' && i - open >= 2 && i - open < ID_MAX_BYTES) {
+            *out = (struct bytes){rest->data + open, i - open + 1};
+            rest->data += i + 1;
+            rest->len -= i + 1;
+            return true;
+        } else if (c <= 0x20 || c > 0x7e) {
+            in = false;
+        }
+    }
+    rest->len = 0;
+    return false;
+}
+
+static bool is_below(const char *host, const char *domain)
+{
+    size_t host_len = strlen(host);
+    size_t len = strlen(domain);
+
+    return host_len >= len && strcasecmp(host + host_len - len, domain) == 0 &&
+           (host_len == len || host[host_len - len - 1] == '.');
+}
+
+/* A name that only the user's own network knows. */
+static bool is_private(const char *host)
+{
+    if (!strchr(host, '.') || host[0] == '[')
+        return true;
+    for (size_t i = 0; i < sizeof private_domains / sizeof private_domains[0]; i++)
+        if (is_below(host, private_domains[i]))
+            return true;
+    return false;
+}
+
+/* The right side of an id, without the bracket. */
+static void host_copy(const char *id, struct buf *host)
+{
+    const char *at = strrchr(id, '@');
+    size_t len = at ? strlen(at + 1) : 0;
+
+    if (len)
+        buf_append(host, at + 1, len - 1);
+}
+
+static enum err names_user(const struct clean *c, const char *id, bool *names)
+{
+    CLEANUP(buf_clear) struct buf host = {0};
+    CLEANUP(buf_clear) struct buf own = {0};
+    const char *own_id = c->out->original_id;
+
+    host_copy(id, &host);
+    if (own_id)
+        host_copy(own_id, &own);
+    if (host.failed || own.failed)
+        return ERR_NOMEM;
+    *names = clean_holds(&c->words, bytes_of(id));
+    for (const char *const *d = c->in->domains; !*names && *d; d++)
+        *names = is_below(buf_str(&host), *d);
+    if (!*names && own.len)
+        *names = strcasecmp(buf_str(&own), buf_str(&host)) == 0 && is_private(buf_str(&host));
+    return ERR_OK;
+}
+
+/* The id as it leaves, at the end of text; nothing when it may not. */
+static enum err id_map(struct clean *c, struct bytes id, struct buf *text)
+{
+    CLEANUP(buf_clear) struct buf plain = {0};
+    CLEANUP(str_free) char *mapped = NULL;
+    enum clean_id known = CLEAN_ID_UNKNOWN;
+    bool names = false;
+    enum err e;
+
+    buf_append_bytes(&plain, id);
+    if (plain.failed)
+        return ERR_NOMEM;
+    e = c->in->lookups.id_find(c->in->lookups.context, buf_str(&plain), &known, &mapped);
+    if (e)
+        return e;
+    if (known == CLEAN_ID_UNKNOWN)
+        e = names_user(c, buf_str(&plain), &names);
+    if (!e && !names)
+        buf_append_str(text, known == CLEAN_ID_MAPPED && mapped ? mapped : buf_str(&plain));
+    return e ? e : buf_error(text);
+}
+
+static size_t ids_count(struct bytes rest)
+{
+    struct bytes id;
+    size_t n = 0;
+
+    while (n < IDS_READ_MAX && id_next(&rest, &id))
+        n++;
+    return n;
+}
+
+enum err ids_append(struct clean *c, struct buf *out, const char *name, struct bytes value)
+{
+    CLEANUP(buf_clear) struct buf ids = {0};
+    struct bytes rest = value;
+    struct bytes id;
+    size_t n = ids_count(value);
+    enum err e = ERR_OK;
+
+    for (size_t i = 0; !e && i < n && id_next(&rest, &id); i++) {
+        size_t before = ids.len;
+
+        if (i > 0 && i + IDS_MAX <= n)
+            continue;
+        if (before)
+            buf_append_str(&ids, "\r\n ");
+        e = id_map(c, id, &ids);
+        if (before && ids.len == before + 3)
+            ids.len = before;
+    }
+    if (!e)
+        e = buf_error(&ids);
+    if (e || !ids.len)
+        return e;
+    buf_printf(out, "%s: ", name);
+    buf_append_bytes(out, buf_bytes(&ids));
+    buf_append_str(out, "\r\n");
+    return buf_error(out);
+}
+
+enum err ids_first(struct bytes value, char **out)
+{
+    struct bytes id;
+
+    *out = NULL;
+    if (!id_next(&value, &id))
+        return ERR_OK;
+    *out = strndup((const char *)id.data, id.len);
+    return *out ? ERR_OK : ERR_NOMEM;
+}

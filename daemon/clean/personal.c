@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* personal.c - calendar entries and vCards: lines with a name, parameters and a value.
+ *
+ * The user in them becomes the alias; what names a program or a machine goes. A vCard with a
+ * mailbox address of the user is the user's own and is reduced to the alias: its name, telephone
+ * and photograph were meant for others. RFC 5545 3.1, RFC 5546, RFC 6350 3.2. */
+#include "daemon/base/codec.h"
+#include "daemon/clean/internal.h"
+
+#include <openssl/sha.h>
+#include <string.h>
+#include <strings.h>
+
+#define LINE_MAX_BYTES 73u /* before it is folded: 75 with the line end (RFC 5545 3.1) */
+
+static const char *const kept_parameters[] = {"ROLE", "PARTSTAT", "RSVP", "CUTYPE", "CN", "VALUE"};
+
+struct content_line {
+    struct bytes name;
+    struct bytes parameters; /* ";A=b;C=d" */
+    struct bytes value;
+};
+
+static void unfold(struct bytes text, struct buf *out)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        size_t lf = i + (text.data[i] == '\r' ? 1 : 0);
+
+        if (lf + 1 < text.len && text.data[lf] == '\n' &&
+            (text.data[lf + 1] == ' ' || text.data[lf + 1] == '\t')) {
+            i = lf + 1;
+            continue;
+        }
+        if (text.data[i] != '\r')
+            buf_append(out, &text.data[i], 1);
+    }
+}
+
+static void folded_append(struct buf *out, struct bytes line)
+{
+    size_t column = 0;
+
+    for (size_t i = 0; i < line.len; i++) {
+        if (column >= LINE_MAX_BYTES && (line.data[i] & 0xc0) != 0x80) {
+            buf_append_str(out, "\r\n ");
+            column = 1;
+        }
+        buf_append(out, &line.data[i], 1);
+        column++;
+    }
+    buf_append_str(out, "\r\n");
+}
+
+static bool line_next(struct bytes *rest, struct bytes *line)
+{
+    const uint8_t *lf = rest->len ? memchr(rest->data, '\n', rest->len) : NULL;
+    size_t len = lf ? (size_t)(lf - rest->data) : rest->len;
+
+    if (!rest->len)
+        return false;
+    *line = (struct bytes){rest->data, len};
+    rest->data += len + (lf ? 1 : 0);
+    rest->len -= len + (lf ? 1 : 0);
+    return true;
+}
+
+/* Where the first of the characters stands outside quotes; len when nowhere. */
+static size_t find_unquoted(struct bytes text, const char *set)
+{
+    bool quoted = false;
+    size_t i;
+
+    for (i = 0; i < text.len; i++) {
+        if (text.data[i] == '"')
+            quoted = !quoted;
+        if (!quoted && text.data[i] && strchr(set, text.data[i]))
+            break;
+    }
+    return i;
+}
+
+static bool line_split(struct bytes line, struct content_line *out)
+{
+    size_t colon = find_unquoted(line, ":");
+    size_t name = find_unquoted((struct bytes){line.data, colon}, ";");
+
+    if (colon == line.len)
+        return false;
+    out->name = (struct bytes){line.data, name};
+    out->parameters = (struct bytes){line.data + name, colon - name};
+    out->value = (struct bytes){line.data + colon + 1, line.len - colon - 1};
+    return true;
+}
+
+static bool is_named(const struct content_line *l, const char *name)
+{
+    return bytes_equal_nocase(l->name, name);
+}
+
+/* Those that say something of the party, not of its program; a name only for others. */
+static void parameters_append(struct buf *out, struct bytes parameters, bool own)
+{
+    while (parameters.len) {
+        struct bytes one = {parameters.data + 1, parameters.len - 1};
+        size_t equals;
+
+        one.len = find_unquoted(one, ";");
+        equals = find_unquoted(one, "=");
+        for (size_t i = 0; i < sizeof kept_parameters / sizeof kept_parameters[0]; i++)
+            if (bytes_equal_nocase((struct bytes){one.data, equals}, kept_parameters[i]) &&
+                !(own && strcmp(kept_parameters[i], "CN") == 0)) {
+                buf_append_str(out, ";");
+                buf_append_bytes(out, one);
+            }
+        parameters.data += one.len + 1;
+        parameters.len -= one.len + 1;
+    }
+}
+
+static bool names_domain(const struct clean *c, struct bytes value)
+{
+    for (const char *const *d = c->in->domains; *d; d++) {
+        size_t len = strlen(*d);
+
+        for (size_t i = 0; i + len <= value.len; i++)
+            if (strncasecmp((const char *)value.data + i, *d, len) == 0)
+                return true;
+    }
+    return false;
+}
+
+/* An id made of the user's address or domain: another one, the same for the same. */
+static void uid_append(struct clean *c, struct bytes value, struct buf *out)
+{
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+
+    if (!clean_holds(&c->words, value) && !names_domain(c, value)) {
+        buf_append_bytes(out, value);
+        return;
+    }
+    (void)SHA256(value.data, value.len, digest);
+    hex_append(out, (struct bytes){digest, 16});
+    buf_printf(out, "@%s", c->in->domain);
+}
+
+static bool is_foreign(const struct content_line *l)
+{
+    return (l->name.len > 2 && strncasecmp((const char *)l->name.data, "X-", 2) == 0) ||
+           is_named(l, "PRODID") || is_named(l, "CREATED");
+}
+
+static enum err line_clean(struct clean *c, struct bytes line, struct buf *out)
+{
+    CLEANUP(buf_wipe) struct buf kept = {0};
+    CLEANUP(buf_wipe) struct buf replaced = {0};
+    struct content_line l;
+    struct scan s;
+    bool changed = false;
+    enum err e;
+
+    if (!line_split(line, &l))
+        return ERR_OK;
+    if (is_named(&l, "PRODID"))
+        buf_append_str(out, "PRODID:-//mail//EN\r\n");
+    if (is_foreign(&l))
+        return ERR_OK;
+    buf_append_bytes(&kept, l.name);
+    if (is_named(&l, "ORGANIZER") || is_named(&l, "ATTENDEE"))
+        parameters_append(&kept, l.parameters, clean_holds(&c->words, l.value));
+    else
+        buf_append_bytes(&kept, l.parameters);
+    buf_append_str(&kept, ":");
+    if (is_named(&l, "UID"))
+        uid_append(c, l.value, &kept);
+    else
+        buf_append_bytes(&kept, l.value);
+    if (kept.failed)
+        return ERR_NOMEM;
+    s = clean_scan(c, buf_bytes(&kept), SCAN_PERCENT, SCAN_AS_IS);
+    e = scan_replace(&s, &replaced, &changed);
+    if (!e)
+        folded_append(out, buf_bytes(&replaced));
+    return e ? e : buf_error(out);
+}
+
+static enum err lines_clean(struct clean *c, struct bytes rest, struct buf *out)
+{
+    struct bytes line;
+    enum err e = ERR_OK;
+
+    while (!e && line_next(&rest, &line))
+        e = line_clean(c, line, out);
+    return e;
+}
+
+enum err calendar_clean(struct clean *c, struct bytes text, struct buf *out, bool *changed)
+{
+    CLEANUP(buf_wipe) struct buf lines = {0};
+
+    unfold(text, &lines);
+    if (lines.failed)
+        return ERR_NOMEM;
+    *changed = true;
+    return lines_clean(c, buf_bytes(&lines), out);
+}
+
+/* vCard 2.1 writes values as quoted-printable. */
+static bool card_is_own(const struct clean *c, struct bytes card)
+{
+    CLEANUP(buf_wipe) struct buf plain = {0};
+
+    for (size_t i = 0; i < card.len; i++) {
+        uint8_t byte = card.data[i];
+        int high = i + 2 < card.len ? g_ascii_xdigit_value((char)card.data[i + 1]) : -1;
+        int low = high < 0 ? -1 : g_ascii_xdigit_value((char)card.data[i + 2]);
+
+        if (byte == '=' && low >= 0) {
+            byte = (uint8_t)(high * 16 + low);
+            i += 2;
+        } else if (byte == '=' && i + 1 < card.len && card.data[i + 1] == '\n') {
+            i++;
+            continue;
+        }
+        buf_append(&plain, &byte, 1);
+    }
+    return plain.failed || clean_holds(&c->words, card) ||
+           clean_holds(&c->words, buf_bytes(&plain));
+}
+
+static void own_card_append(const struct clean *c, struct buf *out)
+{
+    const char *name = c->in->alias_name ? c->in->alias_name : c->in->alias;
+
+    buf_printf(out, "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:%s\r\nN:%s;;;;\r\nEMAIL:%s\r\nEND:VCARD\r\n",
+               name, name, c->in->alias);
+}
+
+enum err vcard_clean(struct clean *c, struct bytes text, const char *path, struct buf *out,
+                     bool *changed)
+{
+    CLEANUP(buf_wipe) struct buf lines = {0};
+    struct bytes rest;
+    struct bytes line;
+    const uint8_t *start;
+    enum err e = ERR_OK;
+
+    unfold(text, &lines);
+    if (lines.failed)
+        return ERR_NOMEM;
+    *changed = true;
+    rest = buf_bytes(&lines);
+    start = rest.data;
+    while (!e && line_next(&rest, &line)) {
+        struct bytes card = {start, (size_t)(line.data + line.len - start)};
+
+        if (!bytes_equal_nocase(line, "END:VCARD") && rest.len)
+            continue;
+        if (card_is_own(c, card)) {
+            own_card_append(c, out);
+            clean_warn(c, CLEAN_WARN_CARD, path);
+        } else {
+            e = lines_clean(c, card, out);
+        }
+        start = rest.data;
+    }
+    return e ? e : buf_error(out);
+}

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* scan.c - match words against the characters that walk.c sees, and replace them in the source.
+ *
+ * Where an address begins and ends decides whether it is the user's: bigjohn@home.example and
+ * john@home.example.org are somebody else's. */
+#include "daemon/clean/scan.h"
+#include "daemon/base/id.h"
+
+#include <string.h>
+
+#define TOKEN_MAX_BYTES 1024u
+
+static bool is_alnum(uint32_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+static bool is_blank(uint32_t c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == 0xa0;
+}
+
+/* Moves past the next character if it is one of the set. */
+static bool one_skip(const struct scan *s, size_t *at, const char *set)
+{
+    size_t next = *at;
+    uint32_t c = scan_next(s, &next);
+
+    if (c == 0 || c >= 0x80 || !strchr(set, (int)c))
+        return false;
+    *at = next;
+    return true;
+}
+
+/* Blanks and line breaks, and quote marks behind a line break. */
+static bool blanks_skip(const struct scan *s, size_t *at)
+{
+    bool any = false;
+    bool line = false;
+
+    for (;;) {
+        size_t next = *at;
+        uint32_t c = scan_next(s, &next);
+
+        if (!is_blank(c) && !(line && c == '>'))
+            return any;
+        line = line || c == '\n';
+        any = true;
+        *at = next;
+    }
+}
+
+static void text_skip(const struct scan *s, size_t *at, const char *text)
+{
+    size_t next = *at;
+
+    for (; *text; text++)
+        if (scan_next(s, &next) != (uint8_t)*text)
+            return;
+    *at = next;
+}
+
+static void tag_skip(const struct scan *s, size_t *at)
+{
+    if (!one_skip(s, at, "+"))
+        return;
+    while (one_skip(s, at, "abcdefghijklmnopqrstuvwxyz0123456789.-_+"))
+        ;
+}
+
+static bool open_skip(const struct scan *s, size_t *at)
+{
+    bool any = one_skip(s, at, "\"'");
+
+    any = blanks_skip(s, at) || any;
+    any = one_skip(s, at, "<[(") || any;
+    text_skip(s, at, "mailto:");
+    return any;
+}
+
+static bool element_match(const struct scan *s, size_t *at, uint32_t element)
+{
+    switch (element) {
+    case WORD_BLANKS:
+        return blanks_skip(s, at);
+    case WORD_TAG:
+        tag_skip(s, at);
+        return true;
+    case WORD_OPEN:
+        return open_skip(s, at);
+    case WORD_CLOSE:
+        (void)one_skip(s, at, ">])");
+        return true;
+    default:
+        return scan_next(s, at) == element;
+    }
+}
+
+/* Does the domain, or the word, end here? */
+static bool ends_here(const struct scan *s, size_t at)
+{
+    uint32_t c = scan_next(s, &at);
+
+    if (is_alnum(c))
+        return false;
+    if (s->loose || (c != '.' && c != '-'))
+        return true;
+    return !is_alnum(scan_next(s, &at));
+}
+
+/* Where the word that begins at the given place ends; 0 if it is not there. */
+static size_t word_match(const struct scan *s, size_t at, const struct word *word)
+{
+    for (size_t i = 0; i < word->len; i++)
+        if (!element_match(s, &at, word->text[i]))
+            return 0;
+    return ends_here(s, at) ? at : 0;
+}
+
+/* The characters before the place: an address begins behind anything but one of its own kind. */
+struct before {
+    uint32_t last, last_but_one;
+};
+
+static bool begins_here(const struct before *b, uint32_t c)
+{
+    if (!is_alnum(c))
+        return true;
+    if (is_alnum(b->last))
+        return false;
+    return b->last == 0 || b->last >= 0x80 || !strchr(".-_+", (int)b->last) ||
+           !is_alnum(b->last_but_one);
+}
+
+/* The longest word at the place whose first character is c. */
+static const struct word *word_find(const struct scan *s, size_t at, uint32_t c, size_t *end)
+{
+    const struct word *best = NULL;
+
+    *end = 0;
+    for (size_t i = s->words->first[c % WORDS_BUCKETS]; i != WORDS_NONE;
+         i = s->words->items[i].next) {
+        const struct word *word = &s->words->items[i];
+        size_t found;
+
+        if (word->text[0] != c && word->text[0] != WORD_BLANKS)
+            continue;
+        found = word_match(s, at, word);
+        if (found > *end) {
+            *end = found;
+            best = word;
+        }
+    }
+    return best;
+}
+
+bool scan_finds(const struct scan *s)
+{
+    struct before before = {0};
+    size_t at = 0;
+
+    for (;;) {
+        size_t next = at;
+        uint32_t c = scan_next(s, &next);
+
+        if (c == SCAN_END)
+            return false;
+        if (begins_here(&before, c))
+            for (size_t i = s->words->first[c % WORDS_BUCKETS]; i != WORDS_NONE;
+                 i = s->words->items[i].next)
+                if (s->words->items[i].hidden && s->words->items[i].text[0] == c &&
+                    word_match(s, at, &s->words->items[i]))
+                    return true;
+        before = (struct before){c, before.last};
+        at = next;
+    }
+}
+
+void scan_escaped_append(struct buf *out, enum scan_escape escape, struct bytes text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+
+        if (escape == SCAN_AS_HTML && c < 0x80 && strchr("&<>\"'", c))
+            buf_printf(out, "&#%u;", (unsigned)c);
+        else if (escape == SCAN_AS_URL && !is_alnum(word_fold(c)) &&
+                 (c >= 0x80 || !strchr("-._~@", c)))
+            buf_printf(out, "%%%02X", (unsigned)c);
+        else
+            buf_append(out, &c, 1);
+    }
+}
+
+/* r-<16 of a-z2-7>@domain */
+static size_t reverse_match(const struct scan *s, size_t at, struct buf *token)
+{
+    size_t end = 0;
+
+    for (size_t i = 0; token->len < TOKEN_MAX_BYTES; i++) {
+        uint32_t c = scan_next(s, &at);
+        uint8_t byte = (uint8_t)c;
+        bool fits = i == 0   ? c == 'r'
+                    : i == 1 ? c == '-'
+                    : i < ID_LEN + 2
+                        ? (c >= 'a' && c <= 'z') || (c >= '2' && c <= '7')
+                        : (i == ID_LEN + 2 ? c == '@' : is_alnum(c) || c == '-' || c == '.');
+
+        if (!fits)
+            break;
+        buf_append(token, &byte, 1);
+        if (is_alnum(c) && i > ID_LEN + 2)
+            end = at;
+    }
+    while (token->len && strchr(".-", token->data[token->len - 1]))
+        token->len--;
+    return end;
+}
+
+/* What follows "cid:" or "file:", up to a blank, quote or bracket. */
+static size_t link_match(const struct scan *s, size_t at, const char *scheme, struct buf *token)
+{
+    size_t start;
+
+    for (; *scheme; scheme++)
+        if (scan_next(s, &at) != (uint8_t)*scheme)
+            return 0;
+    start = at;
+    while (token->len < TOKEN_MAX_BYTES) {
+        size_t next = at;
+        uint32_t c;
+
+        if (at < s->text.len && s->text.data[at] == '<')
+            break;
+        c = scan_next(s, &next);
+        if (c == SCAN_END || is_blank(c) || (c < 0x80 && c && strchr("<>\"')]", (int)c)))
+            break;
+        scan_text_append(s, at, next, token);
+        at = next;
+    }
+    return at > start ? at : 0;
+}
+
+static size_t token_match(const struct scan *s, size_t at, uint32_t c, enum scan_token *kind,
+                          struct buf *token)
+{
+    switch (c) {
+    case 'r':
+        *kind = SCAN_REVERSE;
+        return reverse_match(s, at, token);
+    case 'c':
+        *kind = SCAN_CID;
+        return link_match(s, at, "cid:", token);
+    case 'f':
+        *kind = SCAN_FILE;
+        return link_match(s, at, "file:/", token);
+    default:
+        return 0;
+    }
+}
+
+/* Tags inside a replaced range stay. */
+static void tags_append(const struct scan *s, size_t at, size_t end, struct buf *out)
+{
+    if (!(s->layers & SCAN_TAGS))
+        return;
+    while (at < end) {
+        size_t behind = scan_tag_end(s, at);
+
+        if (behind > at)
+            buf_append(out, s->text.data + at, behind - at);
+        at = behind > at ? behind : at + 1;
+    }
+}
+
+/* What is at the place, replaced; *end is 0 when nothing of ours begins there. */
+static enum err place_replace(const struct scan *s, size_t at, uint32_t c, struct buf *out,
+                              size_t *end)
+{
+    const struct word *word = word_find(s, at, c, end);
+    CLEANUP(buf_clear) struct buf token = {0};
+    CLEANUP(buf_clear) struct buf becomes = {0};
+    enum scan_token kind = SCAN_REVERSE;
+    bool found = false;
+    enum err e = ERR_OK;
+
+    if (word) {
+        scan_escaped_append(out, s->escape, bytes_of(word->becomes));
+        return ERR_OK;
+    }
+    *end = s->replacer ? token_match(s, at, c, &kind, &token) : 0;
+    if (*end)
+        e = s->replacer(s->context, kind, buf_bytes(&token), &becomes, &found);
+    if (e || !found) {
+        *end = 0;
+        return e;
+    }
+    scan_escaped_append(out, s->escape, buf_bytes(&becomes));
+    return token.failed || becomes.failed ? ERR_NOMEM : ERR_OK;
+}
+
+enum err scan_replace(const struct scan *s, struct buf *out, bool *changed)
+{
+    struct before before = {0};
+    size_t copied = 0;
+    size_t at = 0;
+
+    for (;;) {
+        CLEANUP(buf_clear) struct buf becomes = {0};
+        size_t next = at = scan_unseen_skip(s, at);
+        size_t end = 0;
+        uint32_t c = at < s->text.len ? scan_next(s, &next) : SCAN_END;
+
+        if (c == SCAN_END)
+            break;
+        if (begins_here(&before, c)) {
+            enum err e = place_replace(s, at, c, &becomes, &end);
+
+            if (e)
+                return e;
+        }
+        before = (struct before){c, before.last};
+        if (end) {
+            buf_append(out, s->text.data + copied, at - copied);
+            buf_append_bytes(out, buf_bytes(&becomes));
+            tags_append(s, at, end, out);
+            before = (struct before){0};
+            *changed = true;
+            next = copied = end;
+        }
+        at = next;
+    }
+    buf_append(out, s->text.data + copied, s->text.len - copied);
+    return buf_error(out);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* walk.c - one visible character after another out of encoded text.
+ *
+ * Layers are undone in the order a reader's software does: soft line breaks and tags, UTF-8,
+ * character references, percent escapes. HTML 13.5, RFC 3986 2.1, RFC 3676 4. */
+#include "daemon/clean/scan.h"
+
+#include <glib.h>
+#include <string.h>
+
+#define PERCENT_ROUNDS 3u /* %25252540: escapes of escapes */
+
+static const struct {
+    const char *name;
+    uint32_t code;
+} references[] = {
+    {"amp", '&'},       {"lt", '<'},       {"gt", '>'},
+    {"quot", '"'},      {"apos", '\''},    {"nbsp", 0xa0},
+    {"commat", '@'},    {"period", '.'},   {"plus", '+'},
+    {"equals", '='},    {"percnt", '%'},   {"lowbar", '_'},
+    {"hyphen", 0x2010}, {"dash", 0x2010},  {"colon", ':'},
+    {"sol", '/'},       {"bsol", '\\'},    {"num", '#'},
+    {"Tab", '\t'},      {"NewLine", '\n'}, {"shy", 0xad},
+    {"zwnj", 0x200c},   {"zwj", 0x200d},   {"lbrack", '['},
+    {"rbrack", ']'},    {"lpar", '('},     {"rpar", ')'},
+    {"semi", ';'},      {"comma", ','},    {"ZeroWidthSpace", 0x200b},
+    {"lsqb", '['},      {"rsqb", ']'},     {"LT", '<'},
+    {"GT", '>'},        {"AMP", '&'},
+};
+
+/* Marks without a glyph, and NUL, so that UTF-16 shows its ASCII. */
+static bool is_invisible(uint32_t c)
+{
+    return c == 0 || c == 0xad || (c >= 0x200b && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||
+           (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || (c >= 0xfe00 && c <= 0xfe0f);
+}
+
+size_t scan_tag_end(const struct scan *s, size_t at)
+{
+    const uint8_t *data = s->text.data;
+    size_t len = s->text.len;
+    uint8_t quote = 0;
+    uint8_t second = at + 1 < len ? data[at + 1] : 0;
+
+    if (at >= len || data[at] != '<' ||
+        !(g_ascii_isalpha(second) || (second && strchr("/!?", second))))
+        return at;
+    for (size_t i = at + 1; i < len; i++) {
+        if (quote && data[i] == quote)
+            quote = 0;
+        else if (!quote && (data[i] == '"' || data[i] == '\''))
+            quote = data[i];
+        else if (!quote && data[i] == '>')
+            return i + 1;
+    }
+    return len;
+}
+
+/* " CRLF" of flowed text, with the quote marks that begin the next line. */
+static size_t soft_break_end(const struct scan *s, size_t at)
+{
+    const uint8_t *data = s->text.data;
+    size_t len = s->text.len;
+
+    if (len - at < 3 || memcmp(data + at, " \r\n", 3) != 0)
+        return at;
+    at += 3;
+    while (at < len && data[at] == '>')
+        at++;
+    return at < len && data[at] == ' ' ? at + 1 : at;
+}
+
+size_t scan_unseen_skip(const struct scan *s, size_t at)
+{
+    size_t before;
+
+    do {
+        before = at;
+        if (s->layers & SCAN_TAGS)
+            at = scan_tag_end(s, at);
+        if (s->layers & SCAN_DELSP)
+            at = soft_break_end(s, at);
+    } while (at > before && at < s->text.len);
+    return at;
+}
+
+/* A scalar value, or 0x110100 and more for a byte that belongs to none. */
+static uint32_t utf8_next(const struct scan *s, size_t *at)
+{
+    const char *p = (const char *)s->text.data + *at;
+    gunichar c;
+
+    if ((unsigned char)*p < 0x80) {
+        (*at)++;
+        return (unsigned char)*p;
+    }
+    c = g_utf8_get_char_validated(p, (gssize)(s->text.len - *at));
+    if (c >= 0x110000) {
+        (*at)++;
+        return 0x110100u + (unsigned char)*p;
+    }
+    *at += (size_t)(g_utf8_next_char(p) - p);
+    return c;
+}
+
+/* &#64; &#x40; with or without semicolon, at *at behind "&#". */
+static bool number_read(const struct scan *s, size_t *at, uint32_t *code)
+{
+    const uint8_t *data = s->text.data;
+    size_t i = *at;
+    bool hex = i < s->text.len && (data[i] | 32) == 'x';
+    size_t digits = 0;
+    uint32_t value = 0;
+
+    for (i += hex ? 1 : 0; i < s->text.len; i++, digits++) {
+        int digit = hex ? g_ascii_xdigit_value((char)data[i]) : g_ascii_digit_value((char)data[i]);
+
+        if (digit < 0)
+            break;
+        if (value < 0x110000)
+            value = value * (hex ? 16 : 10) + (uint32_t)digit;
+    }
+    if (!digits)
+        return false;
+    *at = i < s->text.len && data[i] == ';' ? i + 1 : i;
+    *code = value < 0x110000 ? value : 0xfffd;
+    return true;
+}
+
+/* A character reference at *at behind its "&"; false: it is none, *at stays. */
+static bool reference_read(const struct scan *s, size_t *at, uint32_t *code)
+{
+    size_t left = s->text.len - *at;
+
+    if (left && s->text.data[*at] == '#') {
+        size_t behind = *at + 1;
+
+        if (!number_read(s, &behind, code))
+            return false;
+        *at = behind;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof references / sizeof references[0]; i++) {
+        size_t len = strlen(references[i].name);
+
+        if (len < left && memcmp(s->text.data + *at, references[i].name, len) == 0 &&
+            s->text.data[*at + len] == ';') {
+            *at += len + 1;
+            *code = references[i].code;
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint32_t html_next(const struct scan *s, size_t *at)
+{
+    uint32_t c;
+
+    *at = scan_unseen_skip(s, *at);
+    if (*at >= s->text.len)
+        return SCAN_END;
+    c = utf8_next(s, at);
+    if (c == '&' && s->layers & SCAN_ENTITIES)
+        (void)reference_read(s, at, &c);
+    return c;
+}
+
+static int hex_next(const struct scan *s, size_t *at)
+{
+    uint32_t c = html_next(s, at);
+
+    return c < 0x80 ? g_ascii_xdigit_value((char)c) : -1;
+}
+
+/* The byte of %XX, *at behind its "%"; -1 if there is none. Escaped percent signs are undone. */
+static int escaped_byte(const struct scan *s, size_t *at)
+{
+    int byte = '%';
+
+    for (unsigned round = 0; round < PERCENT_ROUNDS && byte == '%'; round++) {
+        size_t next = *at;
+        int high = hex_next(s, &next);
+        int low = high < 0 ? -1 : hex_next(s, &next);
+
+        if (low < 0)
+            return round ? '%' : -1;
+        byte = high * 16 + low;
+        *at = next;
+    }
+    return byte;
+}
+
+/* The rest of a UTF-8 character whose first byte was escaped; stray bytes as in utf8_next. */
+static uint32_t escaped_rest(const struct scan *s, int first, size_t *at)
+{
+    char bytes[4] = {(char)first};
+    size_t want = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 1;
+    size_t next = *at;
+    gunichar c;
+
+    for (size_t i = 1; i < want; i++) {
+        int byte = html_next(s, &next) == '%' ? escaped_byte(s, &next) : -1;
+
+        if (byte < 0)
+            return 0x110100u + (uint32_t)first;
+        bytes[i] = (char)byte;
+    }
+    c = g_utf8_get_char_validated(bytes, (gssize)want);
+    if (want == 1 || c >= 0x110000)
+        return 0x110100u + (uint32_t)first;
+    *at = next;
+    return c;
+}
+
+static uint32_t visible_next(const struct scan *s, size_t *at)
+{
+    uint32_t c = html_next(s, at);
+    int byte;
+
+    if (c != '%' || !(s->layers & SCAN_PERCENT))
+        return c;
+    byte = escaped_byte(s, at);
+    if (byte < 0)
+        return c;
+    return byte < 0x80 ? (uint32_t)byte : escaped_rest(s, byte, at);
+}
+
+uint32_t scan_next(const struct scan *s, size_t *at)
+{
+    uint32_t c;
+
+    do
+        c = visible_next(s, at);
+    while (is_invisible(c));
+    return c == SCAN_END ? c : word_fold(c);
+}
+
+void scan_text_append(const struct scan *s, size_t at, size_t end, struct buf *out)
+{
+    while (at < end) {
+        uint32_t c = visible_next(s, &at);
+
+        if (c < 0x110000 && !is_invisible(c)) {
+            char utf8[6];
+
+            buf_append(out, utf8, (size_t)g_unichar_to_utf8(c, utf8));
+        }
+    }
+}
