@@ -113,6 +113,19 @@ static enum err first_url_append(struct html *h, struct bytes value, struct buf 
     return url_append(h->c, (struct bytes){value.data + start, len}, out, usable);
 }
 
+/* Of a value that is a path, as clients write into alt and title, the file's name. */
+static struct bytes path_cut(struct bytes value)
+{
+    bool drive = value.len > 2 && g_ascii_isalpha((char)value.data[0]) && value.data[1] == ':' &&
+                 (value.data[2] == '\\' || value.data[2] == '/');
+    bool rooted = value.len > 1 && (value.data[0] == '/' || value.data[0] == '\\');
+
+    for (size_t i = value.len; (drive || rooted) && i > 0; i--)
+        if (value.data[i - 1] == '/' || value.data[i - 1] == '\\')
+            return (struct bytes){value.data + i, value.len - i};
+    return value;
+}
+
 static enum err value_append(struct html *h, enum value_kind kind, struct bytes value,
                              struct buf *out, bool *usable)
 {
@@ -122,6 +135,7 @@ static enum err value_append(struct html *h, enum value_kind kind, struct bytes 
     *usable = true;
     switch (kind) {
     case VALUE_TEXT:
+        value = path_cut(value);
         s = clean_scan(h->c, value, SCAN_PERCENT, SCAN_AS_IS);
         return scan_replace(&s, out, &changed);
     case VALUE_URL:

@@ -133,8 +133,12 @@ static enum err fields_append(struct clean *c, GMimePart *part, const char *char
     GMimeObject *object = GMIME_OBJECT(part);
     const char *name = g_mime_part_get_filename(part);
     CLEANUP(buf_clear) struct buf file_name = {0};
-    enum err e = name ? file_name_clean(c, name, &file_name) : ERR_OK;
+    enum err e = ERR_OK;
 
+    if (name && content_kind(part) == CONTENT_VCARD)
+        buf_append_str(&file_name, "contact.vcf"); /* clients name it after the person */
+    else if (name)
+        e = file_name_clean(c, name, &file_name);
     if (e)
         return e;
     type_append(object, out);

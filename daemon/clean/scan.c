@@ -122,20 +122,25 @@ struct before {
     uint32_t last, last_but_one;
 };
 
+static bool begins_inside(const struct before *b, uint32_t c)
+{
+    return !is_alnum(c) || !is_alnum(b->last);
+}
+
 static bool begins_here(const struct before *b, uint32_t c)
 {
     if (!is_alnum(c))
         return true;
-    if (is_alnum(b->last))
-        return false;
     return b->last == 0 || b->last >= 0x80 || !strchr(".-_+", (int)b->last) ||
            !is_alnum(b->last_but_one);
 }
 
 /* The longest word at the place whose first character is c. */
-static const struct word *word_find(const struct scan *s, size_t at, uint32_t c, size_t *end)
+static const struct word *word_find(const struct scan *s, size_t at, uint32_t c,
+                                    const struct before *before, size_t *end)
 {
     const struct word *best = NULL;
+    bool here = begins_here(before, c);
 
     *end = 0;
     for (size_t i = s->words->first[c % WORDS_BUCKETS]; i != WORDS_NONE;
@@ -143,7 +148,7 @@ static const struct word *word_find(const struct scan *s, size_t at, uint32_t c,
         const struct word *word = &s->words->items[i];
         size_t found;
 
-        if (word->text[0] != c && word->text[0] != WORD_BLANKS)
+        if ((word->text[0] != c && word->text[0] != WORD_BLANKS) || (!here && !word->inside))
             continue;
         found = word_match(s, at, word);
         if (found > *end) {
@@ -152,6 +157,18 @@ static const struct word *word_find(const struct scan *s, size_t at, uint32_t c,
         }
     }
     return best;
+}
+
+static bool hidden_at(const struct scan *s, size_t at, uint32_t c, bool here)
+{
+    for (size_t i = s->words->first[c % WORDS_BUCKETS]; i != WORDS_NONE;
+         i = s->words->items[i].next) {
+        const struct word *word = &s->words->items[i];
+
+        if (word->hidden && word->text[0] == c && (here || word->inside) && word_match(s, at, word))
+            return true;
+    }
+    return false;
 }
 
 bool scan_finds(const struct scan *s)
@@ -165,12 +182,8 @@ bool scan_finds(const struct scan *s)
 
         if (c == SCAN_END)
             return false;
-        if (begins_here(&before, c))
-            for (size_t i = s->words->first[c % WORDS_BUCKETS]; i != WORDS_NONE;
-                 i = s->words->items[i].next)
-                if (s->words->items[i].hidden && s->words->items[i].text[0] == c &&
-                    word_match(s, at, &s->words->items[i]))
-                    return true;
+        if (begins_inside(&before, c) && hidden_at(s, at, c, begins_here(&before, c)))
+            return true;
         before = (struct before){c, before.last};
         at = next;
     }
@@ -258,11 +271,23 @@ static size_t token_match(const struct scan *s, size_t at, uint32_t c, enum scan
     }
 }
 
-/* Tags inside a replaced range stay. */
+/* Behind the last opening tag between at and end; at when there is none. */
+static size_t opening_end(const struct scan *s, size_t at, size_t end)
+{
+    size_t found = at;
+
+    while (at < end) {
+        size_t behind = scan_tag_end(s, at);
+
+        if (behind > at && s->text.data[at + 1] != '/')
+            found = behind;
+        at = behind > at ? behind : at + 1;
+    }
+    return found;
+}
+
 static void tags_append(const struct scan *s, size_t at, size_t end, struct buf *out)
 {
-    if (!(s->layers & SCAN_TAGS))
-        return;
     while (at < end) {
         size_t behind = scan_tag_end(s, at);
 
@@ -272,11 +297,25 @@ static void tags_append(const struct scan *s, size_t at, size_t end, struct buf 
     }
 }
 
-/* What is at the place, replaced; *end is 0 when nothing of ours begins there. */
-static enum err place_replace(const struct scan *s, size_t at, uint32_t c, struct buf *out,
-                              size_t *end)
+/* Tags inside a replaced range stay, so that what was opened is closed; the text goes where a link
+ * would have held it. */
+static void range_replace(const struct scan *s, size_t at, size_t end, struct bytes becomes,
+                          struct buf *out)
 {
-    const struct word *word = word_find(s, at, c, end);
+    size_t middle = s->layers & SCAN_TAGS ? opening_end(s, at, end) : at;
+
+    if (s->layers & SCAN_TAGS)
+        tags_append(s, at, middle, out);
+    buf_append_bytes(out, becomes);
+    if (s->layers & SCAN_TAGS)
+        tags_append(s, middle, end, out);
+}
+
+/* What is at the place, replaced; *end is 0 when nothing of ours begins there. */
+static enum err place_replace(const struct scan *s, size_t at, uint32_t c,
+                              const struct before *before, struct buf *out, size_t *end)
+{
+    const struct word *word = word_find(s, at, c, before, end);
     CLEANUP(buf_clear) struct buf token = {0};
     CLEANUP(buf_clear) struct buf becomes = {0};
     enum scan_token kind = SCAN_REVERSE;
@@ -287,7 +326,7 @@ static enum err place_replace(const struct scan *s, size_t at, uint32_t c, struc
         scan_escaped_append(out, s->escape, bytes_of(word->becomes));
         return ERR_OK;
     }
-    *end = s->replacer ? token_match(s, at, c, &kind, &token) : 0;
+    *end = s->replacer && begins_here(before, c) ? token_match(s, at, c, &kind, &token) : 0;
     if (*end)
         e = s->replacer(s->context, kind, buf_bytes(&token), &becomes, &found);
     if (e || !found) {
@@ -312,8 +351,8 @@ enum err scan_replace(const struct scan *s, struct buf *out, bool *changed)
 
         if (c == SCAN_END)
             break;
-        if (begins_here(&before, c)) {
-            enum err e = place_replace(s, at, c, &becomes, &end);
+        if (begins_inside(&before, c)) {
+            enum err e = place_replace(s, at, c, &before, &becomes, &end);
 
             if (e)
                 return e;
@@ -321,8 +360,7 @@ enum err scan_replace(const struct scan *s, struct buf *out, bool *changed)
         before = (struct before){c, before.last};
         if (end) {
             buf_append(out, s->text.data + copied, at - copied);
-            buf_append_bytes(out, buf_bytes(&becomes));
-            tags_append(s, at, end, out);
+            range_replace(s, at, end, buf_bytes(&becomes), out);
             before = (struct before){0};
             *changed = true;
             next = copied = end;

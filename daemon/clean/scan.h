@@ -11,7 +11,7 @@
 
 /* How the source is encoded, innermost last; may be combined. */
 enum scan_layer {
-    SCAN_TAGS = 1,     /* HTML tags lie between characters and are skipped */
+    SCAN_TAGS = 1,     /* HTML tags: inline ones are skipped, others are a line break */
     SCAN_ENTITIES = 2, /* HTML character references */
     SCAN_PERCENT = 4,  /* %40, and %2540 */
     SCAN_DELSP = 8,    /* format=flowed with delsp=yes: a soft line break is no character */

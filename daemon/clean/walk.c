@@ -28,6 +28,12 @@ static const struct {
     {"GT", '>'},        {"AMP", '&'},
 };
 
+/* Tags inside a word; any other is a blank to the reader. */
+static const char *const inline_tags[] = {"a",  "abbr", "b",     "bdi",  "bdo",    "big",  "code",
+                                          "em", "font", "i",     "ins",  "mark",   "nobr", "s",
+                                          "q",  "samp", "small", "span", "strong", "sub",  "sup",
+                                          "tt", "u",    "var",   "wbr"};
+
 /* Marks without a glyph, and NUL, so that UTF-16 shows its ASCII. */
 static bool is_invisible(uint32_t c)
 {
@@ -56,6 +62,27 @@ size_t scan_tag_end(const struct scan *s, size_t at)
     return len;
 }
 
+/* Does the tag, comment or declaration at at leave the characters around it together? */
+static bool is_transparent(const struct scan *s, size_t at)
+{
+    const char *name = (const char *)s->text.data + at + 1;
+    size_t left = s->text.len - at - 1;
+    size_t len = 0;
+
+    if (left && (*name == '!' || *name == '?'))
+        return true;
+    if (left && *name == '/') {
+        name++;
+        left--;
+    }
+    while (len < left && g_ascii_isalnum(name[len]))
+        len++;
+    for (size_t i = 0; i < sizeof inline_tags / sizeof inline_tags[0]; i++)
+        if (strlen(inline_tags[i]) == len && g_ascii_strncasecmp(name, inline_tags[i], len) == 0)
+            return true;
+    return false;
+}
+
 /* " CRLF" of flowed text, with the quote marks that begin the next line. */
 static size_t soft_break_end(const struct scan *s, size_t at)
 {
@@ -76,7 +103,8 @@ size_t scan_unseen_skip(const struct scan *s, size_t at)
 
     do {
         before = at;
-        if (s->layers & SCAN_TAGS)
+        if (s->layers & SCAN_TAGS && at < s->text.len && s->text.data[at] == '<' &&
+            is_transparent(s, at))
             at = scan_tag_end(s, at);
         if (s->layers & SCAN_DELSP)
             at = soft_break_end(s, at);
@@ -156,10 +184,16 @@ static bool reference_read(const struct scan *s, size_t *at, uint32_t *code)
 static uint32_t html_next(const struct scan *s, size_t *at)
 {
     uint32_t c;
+    size_t tag;
 
     *at = scan_unseen_skip(s, *at);
     if (*at >= s->text.len)
         return SCAN_END;
+    tag = s->layers & SCAN_TAGS ? scan_tag_end(s, *at) : *at;
+    if (tag > *at) {
+        *at = tag;
+        return '\n';
+    }
     c = utf8_next(s, at);
     if (c == '&' && s->layers & SCAN_ENTITIES)
         (void)reference_read(s, at, &c);

@@ -114,12 +114,23 @@ static enum err form_add(struct words *w, const char *mailbox, const char *separ
                          const char *domain, const char *alias)
 {
     CLEANUP(draft_clear) struct draft d = {0};
+    CLEANUP(buf_clear) struct buf becomes = {0};
+    const char *at = strrchr(alias, '@');
+    enum err e;
+
+    buf_printf(&becomes, "%.*s%s%s", at ? (int)(at - alias) : 0, alias, separator,
+               address_domain(alias));
+    if (becomes.failed)
+        return ERR_NOMEM;
 
     draft_local(&d, mailbox);
     draft_code(&d, WORD_TAG);
     draft_text(&d, separator);
     draft_text(&d, domain);
-    return word_add(w, &d, alias, true);
+    e = word_add(w, &d, buf_str(&becomes), true);
+    if (!e)
+        w->items[w->n - 1].inside = *separator == '=' || *separator == '%';
+    return e;
 }
 
 /* The domain in U-labels; NULL if it has none that differ. Given. */

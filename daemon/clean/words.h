@@ -19,6 +19,7 @@ struct word {
     size_t len;
     char *becomes; /* UTF-8 */
     bool hidden;   /* must not be left in what leaves */
+    bool inside;   /* may stand behind a prefix, as in bounce-user=home.example */
     size_t next;   /* of the words with the same first character; WORDS_NONE */
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* clean_reply.c - for tests in other languages: messages on standard input, each as a line with its
  * length in bytes and then the bytes; for each on standard output a line "STATUS LENGTH", STATUS
- * being "ok" or the name of an error with reason and part, warnings behind LENGTH, then the message.
+ * being "ok" or the name of an error with reason and part, warnings behind LENGTH, then the
+ * message.
  */
 #include "tests/clean/cleaning.h"
 

@@ -32,8 +32,9 @@ static enum err id_find(void *context, const char *id, enum clean_id *known, cha
 enum err clean_entity(struct bytes outer, struct bytes entity, struct clean_output *out,
                       struct clean_refusal *refusal)
 {
-    static const char *const mailboxes[] = {CLEANING_MAILBOX, "jane@b\xc3\xbc"
-                                                              "cher.example",
+    static const char *const mailboxes[] = {CLEANING_MAILBOX,
+                                            "jane@b\xc3\xbc"
+                                            "cher.example",
                                             "jroe@xn--bcher-kva.example", NULL};
     static const char *const domains[] = {"home.example", NULL};
     CLEANUP(message_clear) struct message m = {0};

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clean messages through the test program, and read what came out with Python's own decoders."""
+import email
+import email.header
+import email.policy
+import html
+import html.parser
+import re
+import subprocess
+import urllib.parse
+
+
+class Refused(Exception):
+    """Status "ERR_REFUSED:reason:part" of a message that did not leave."""
+
+
+class Cleaner:
+    """One run of the test program; messages go through it one after the other."""
+
+    def __init__(self, program, env=None):
+        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        env=env)
+
+    def clean(self, raw):
+        """(cleaned message, warnings as "kind:part")"""
+        raw = raw.replace(b'\r\n', b'\n').replace(b'\n', b'\r\n')
+        return self.clean_exactly(raw)
+
+    def clean_exactly(self, raw):
+        self.process.stdin.write(b'%d\n' % len(raw))
+        self.process.stdin.write(raw)
+        self.process.stdin.flush()
+        line = self.process.stdout.readline().decode().split()
+        if not line:
+            raise RuntimeError('the cleaner died')
+        if line[0] != 'ok':
+            raise Refused(line[0])
+        return self.process.stdout.read(int(line[1])), line[2:]
+
+    def close(self):
+        self.process.stdin.close()
+        if self.process.wait() != 0:
+            raise RuntimeError('the cleaner failed')
+
+
+class Html(html.parser.HTMLParser):
+    """What a reader of HTML sees, and what stands in its attributes."""
+
+    def __init__(self):
+        super().__init__(convert_charrefs=True)
+        self.text, self.attributes, self.tags, self.other = [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.attributes += [value or '' for _, value in attrs] + [name for name, _ in attrs]
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+    def handle_comment(self, data):
+        self.other.append(data)
+
+    def handle_decl(self, decl):
+        self.other.append(decl)
+
+
+def html_read(text):
+    reader = Html()
+    reader.feed(text)
+    reader.close()
+    return reader
+
+
+def parse(raw):
+    return email.message_from_bytes(raw, policy=email.policy.compat32)
+
+
+def header_text(value):
+    try:
+        return str(email.header.make_header(email.header.decode_header(str(value))))
+    except (LookupError, UnicodeError):
+        return str(value)
+
+
+def part_text(part):
+    """A text part as a reader sees its characters."""
+    data = part.get_payload(decode=True) or b''
+    try:
+        return data.decode(part.get_content_charset() or 'utf-8', 'replace')
+    except LookupError:
+        return data.decode('latin-1')
+
+
+def decoded(raw):
+    """Every text to be found in a message, with every encoding undone; (where, text)."""
+    yield 'raw', raw.decode('latin-1')
+    yield 'raw, unfolded', re.sub(rb'\r\n[ \t]', b'', raw).decode('latin-1')
+    for part in parse(raw).walk():
+        for name, value in part.items():
+            yield 'field ' + name, name + ': ' + header_text(value)
+            for key, parameter in part.get_params(header=name, unquote=True) or []:
+                if isinstance(parameter, tuple):
+                    parameter = urllib.parse.unquote(parameter[2], parameter[0] or 'utf-8')
+                yield 'parameter ' + key, header_text(parameter)
+        if part.get_filename():
+            yield 'file name', header_text(part.get_filename())
+        if part.is_multipart():
+            continue
+        data = part.get_payload(decode=True) or b''
+        yield part.get_content_type(), data.decode('latin-1')
+        yield part.get_content_type(), part_text(part)
+        if part.get_content_maintype() == 'text':
+            yield 'unfolded', re.sub(r'\r?\n[ \t]', '', part_text(part))
+            yield 'delsp', re.sub(r' \r?\n(>* ?)', '', part_text(part))
+            reader = html_read(part_text(part))
+            yield 'text of html', ''.join(reader.text)
+            for value in reader.attributes + reader.other:
+                yield 'attribute', value
+
+
+def spellings(text):
+    """The text, and what is left of it when escapes and invisible characters are undone."""
+    yield text
+    for _ in range(3):
+        text = html.unescape(urllib.parse.unquote(text))
+        yield text
+    plain = re.sub('[\u00ad\u200b-\u200f\u2060\ufeff]', '', text)
+    yield plain.replace('\uff20', '@')
+    for label in re.findall(r'xn--[a-z0-9-]+', plain.lower()):
+        try:
+            yield plain.lower().replace(label, label.encode().decode('idna'))
+        except UnicodeError:
+            pass
+
+
+def found(raw, words):
+    """Which of the words are still there, and where."""
+    seen = set()
+    for where, text in decoded(raw):
+        for spelling in spellings(text):
+            lower = spelling.lower()
+            for word in words:
+                if word in lower:
+                    seen.add((word, where))
+    return sorted(seen)
