@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* content.c - decode a part's content piece by piece, and tell kinds of content apart. */
 #include "daemon/clean/content.h"
+#include "daemon/message/content_type.h"
 
 #include <string.h>
 #include <strings.h>
@@ -80,6 +81,20 @@ static enum content_kind kind_by_type(GMimeContentType *type)
     return CONTENT_BINARY;
 }
 
+/* GMime takes a type it cannot read for application/octet-stream, other readers for text
+ * (RFC 2045 5.2). */
+static bool is_malformed(GMimePart *part)
+{
+    const char *value = g_mime_object_get_header(GMIME_OBJECT(part), "Content-Type");
+    struct content_type type;
+
+    if (!value || !says_nothing(g_mime_object_get_content_type(GMIME_OBJECT(part))))
+        return false;
+    content_type_read(bytes_of(value), &type);
+    return strcmp(type.type, "application") != 0 ||
+           (strcmp(type.subtype, "octet-stream") != 0 && strcmp(type.subtype, "x-unknown") != 0);
+}
+
 static bool is_certs_only(GMimeContentType *type)
 {
     const char *smime_type = g_mime_content_type_get_parameter(type, "smime-type");
@@ -93,6 +108,8 @@ enum content_kind content_kind(GMimePart *part)
     const char *name = g_mime_part_get_filename(part);
     enum content_kind kind = kind_by_type(type);
 
+    if (kind == CONTENT_BINARY && !name && is_malformed(part))
+        return CONTENT_TEXT;
     if (kind == CONTENT_SEALED && is_certs_only(type))
         return CONTENT_DROPPED;
     if (!name)
@@ -103,33 +120,37 @@ enum content_kind content_kind(GMimePart *part)
     return kind;
 }
 
+/* The content as its encoding's decoder gives it; given. */
+static GMimeStream *decoding_stream(GMimeDataWrapper *content)
+{
+    GMimeStream *source = g_mime_data_wrapper_get_stream(content);
+    GMimeStream *stream = source ? g_mime_stream_filter_new(source) : NULL;
+    GMimeFilter *filter;
+
+    if (!stream)
+        return NULL;
+    filter = g_mime_filter_basic_new(g_mime_data_wrapper_get_encoding(content), FALSE);
+    (void)g_mime_stream_filter_add(GMIME_STREAM_FILTER(stream), filter);
+    g_object_unref(filter);
+    (void)g_mime_stream_reset(stream);
+    return stream;
+}
+
 enum err content_read(GMimePart *part, content_sink *sink, void *context)
 {
     GMimeDataWrapper *content = g_mime_part_get_content(part);
-    GMimeStream *stream = content ? g_mime_data_wrapper_get_stream(content) : NULL;
-    CLEANUP(buf_wipe) struct buf raw = {0};
-    CLEANUP(buf_wipe) struct buf plain = {0};
-    GMimeEncoding state;
+    GMimeStream *stream = content ? decoding_stream(content) : NULL;
+    CLEANUP(buf_wipe) struct buf piece = {0};
     ssize_t n;
 
     if (!stream)
         return ERR_OK;
-    g_mime_encoding_init_decode(&state, g_mime_data_wrapper_get_encoding(content));
-    buf_reserve(&raw, READ_BYTES);
-    buf_reserve(&plain, g_mime_encoding_outlen(&state, READ_BYTES));
-    if (raw.failed || plain.failed)
-        return ERR_NOMEM;
-    (void)g_mime_stream_reset(stream);
-    while ((n = g_mime_stream_read(stream, (char *)raw.data, READ_BYTES)) > 0) {
-        size_t len = g_mime_encoding_step(&state, (char *)raw.data, (size_t)n, (char *)plain.data);
-
-        if (!sink(context, (struct bytes){plain.data, len}))
-            return ERR_OK;
-    }
-    n = (ssize_t)g_mime_encoding_flush(&state, "", 0, (char *)plain.data);
-    if (n > 0)
-        (void)sink(context, (struct bytes){plain.data, (size_t)n});
-    return ERR_OK;
+    buf_reserve(&piece, READ_BYTES);
+    while (!piece.failed && (n = g_mime_stream_read(stream, (char *)piece.data, READ_BYTES)) > 0)
+        if (!sink(context, (struct bytes){piece.data, (size_t)n}))
+            break;
+    g_object_unref(stream);
+    return buf_error(&piece);
 }
 
 static bool buf_sink(void *context, struct bytes data)

@@ -127,7 +127,8 @@ void encoded_append(struct buf *out, enum encoding encoding, struct bytes data)
 static bool needs_coding(struct bytes value)
 {
     for (size_t i = 0; i < value.len; i++)
-        if (value.data[i] < 0x20 || value.data[i] > 0x7e)
+        if (value.data[i] < 0x20 || value.data[i] > 0x7e || value.data[i] == '"' ||
+            value.data[i] == '\\')
             return true;
     return value.len > PLAIN_VALUE_MAX;
 }
@@ -167,10 +168,6 @@ void parameter_append(struct buf *out, const char *name, struct bytes value)
         return;
     }
     buf_printf(out, ";\r\n %s=\"", name);
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.data[i] == '"' || value.data[i] == '\\')
-            buf_append_str(out, "\\");
-        buf_append(out, &value.data[i], 1);
-    }
+    buf_append_bytes(out, value);
     buf_append_str(out, "\"");
 }

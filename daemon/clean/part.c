@@ -26,13 +26,18 @@ static bool is_token(const char *s)
     return true;
 }
 
-static void type_append(GMimeObject *object, struct buf *out)
+static void type_append(GMimeObject *object, enum content_kind kind, struct buf *out)
 {
     GMimeContentType *type = g_mime_object_get_content_type(object);
     const char *media = g_mime_content_type_get_media_type(type);
     const char *subtype = g_mime_content_type_get_media_subtype(type);
     bool usable = is_token(media) && is_token(subtype);
 
+    if (kind == CONTENT_TEXT && !g_mime_content_type_is_type(type, "text", "*") &&
+        !g_mime_part_get_filename(GMIME_PART(object))) {
+        buf_append_str(out, "Content-Type: text/plain");
+        return;
+    }
     buf_printf(out, "Content-Type: %s/%s", usable ? media : "application",
                usable ? subtype : "octet-stream");
 }
@@ -141,7 +146,7 @@ static enum err fields_append(struct clean *c, GMimePart *part, const char *char
         e = file_name_clean(c, name, &file_name);
     if (e)
         return e;
-    type_append(object, out);
+    type_append(object, content_kind(part), out);
     if (charset)
         buf_printf(out, "; charset=%s", charset);
     else

@@ -85,10 +85,11 @@ def header_text(value):
 def part_text(part):
     """A text part as a reader sees its characters."""
     data = part.get_payload(decode=True) or b''
+    charset = part.get_content_charset()
     try:
-        return data.decode(part.get_content_charset() or 'utf-8', 'replace')
-    except LookupError:
-        return data.decode('latin-1')
+        return data.decode(charset or 'utf-8', 'replace' if charset else 'strict')
+    except (LookupError, UnicodeError):
+        return data.decode('cp1252', 'replace')
 
 
 def decoded(raw):
