@@ -152,7 +152,7 @@ enum err subject_append(struct clean *c, struct buf *out, struct bytes value)
     if (e || !unfolded.len)
         return e;
     text = g_mime_utils_header_decode_text(NULL, buf_str(&unfolded));
-    s = clean_scan(c, bytes_of(text), 0, SCAN_AS_IS);
+    s = clean_scan(c, bytes_of(text), SCAN_ENTITIES | SCAN_PERCENT, SCAN_AS_IS);
     e = scan_replace(&s, &clean, &changed);
     g_free(text);
     if (e || !clean.len)

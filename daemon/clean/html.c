@@ -323,6 +323,6 @@ enum err html_clean(struct clean *c, struct bytes text, bool legacy, struct buf 
     if (e)
         return e;
     armor_drop(c, &tags, &changed);
-    s = clean_scan(c, buf_bytes(&tags), SCAN_TAGS | SCAN_ENTITIES, SCAN_AS_HTML);
+    s = clean_scan(c, buf_bytes(&tags), SCAN_TAGS | SCAN_ENTITIES | SCAN_PERCENT, SCAN_AS_HTML);
     return scan_replace(&s, out, &changed);
 }

@@ -81,7 +81,7 @@ static enum err file_name_clean(struct clean *c, const char *name, struct buf *o
     text = bytes_of(last);
     while (text.len > FILE_NAME_MAX_BYTES || (text.len && (text.data[text.len] & 0xc0) == 0x80))
         text.len--;
-    s = clean_scan(c, text, SCAN_PERCENT, SCAN_AS_IS);
+    s = clean_scan(c, text, SCAN_ENTITIES | SCAN_PERCENT, SCAN_AS_IS);
     s.loose = true;
     e = scan_replace(&s, out, &changed);
     for (size_t i = 0; !e && i < out->len; i++)

@@ -176,7 +176,7 @@ static enum err line_clean(struct clean *c, struct bytes line, struct buf *out)
         buf_append_bytes(&kept, l.value);
     if (kept.failed)
         return ERR_NOMEM;
-    s = clean_scan(c, buf_bytes(&kept), SCAN_PERCENT, SCAN_AS_IS);
+    s = clean_scan(c, buf_bytes(&kept), SCAN_ENTITIES | SCAN_PERCENT, SCAN_AS_IS);
     e = scan_replace(&s, &replaced, &changed);
     if (!e)
         folded_append(out, buf_bytes(&replaced));

@@ -139,7 +139,8 @@ enum err text_clean(struct clean *c, struct bytes text, const struct text_form *
     e = extras_drop(c, text, form, &copy, changed);
     if (e)
         return e;
-    s = clean_scan(c, *changed ? buf_bytes(&copy) : text, form->flowed_delsp ? SCAN_DELSP : 0,
+    s = clean_scan(c, *changed ? buf_bytes(&copy) : text,
+                   SCAN_ENTITIES | SCAN_PERCENT | (form->flowed_delsp ? SCAN_DELSP : 0u),
                    SCAN_AS_IS);
     return scan_replace(&s, out, changed);
 }

@@ -130,8 +130,13 @@ static enum err prologue_append(struct clean *c, GMimeMultipart *m, struct buf *
     *written = prologue && *prologue;
     if (!*written)
         return ERR_OK;
+    for (const char *p = prologue; *p; p++) /* GMime has taken the CRs out */
+        if (*p != '\r')
+            buf_append(&raw, *p == '\n' ? "\r\n" : p, *p == '\n' ? 2 : 1);
+    if (raw.failed)
+        return ERR_NOMEM;
     part = g_mime_part_new_with_type("text", "plain");
-    stream = g_mime_stream_mem_new_with_buffer(prologue, strlen(prologue));
+    stream = g_mime_stream_mem_new_with_buffer((const char *)raw.data, raw.len);
     content = g_mime_data_wrapper_new_with_stream(stream, GMIME_CONTENT_ENCODING_8BIT);
     g_mime_part_set_content(part, content);
     e = part_append(c, part, "1", out, written);
@@ -200,7 +205,7 @@ enum err object_append(struct clean *c, GMimeObject *object, const char *path, u
     if (GMIME_IS_MESSAGE_PART(object))
         return attached_append(c, GMIME_MESSAGE_PART(object), path, depth, out);
     if (GMIME_IS_MESSAGE_PARTIAL(object))
-        return clean_refuse(c, CLEAN_PIECE, path);
+        return clean_refuse(c, CLEAN_PIECE, *path ? path : "1");
     if (GMIME_IS_PART(object))
         return part_append(c, GMIME_PART(object), *path ? path : "1", out, written);
     return clean_refuse(c, CLEAN_REPORT, path);
