@@ -106,6 +106,9 @@ static enum err first_url_append(struct html *h, struct bytes value, struct buf 
     size_t start = 0;
     size_t len;
 
+    *usable = value.len > 0;
+    if (!*usable)
+        return ERR_OK;
     while (start < value.len && g_ascii_isspace((char)value.data[start]))
         start++;
     for (len = 0; start + len < value.len && !g_ascii_isspace((char)value.data[start + len]); len++)

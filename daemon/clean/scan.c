@@ -367,6 +367,7 @@ enum err scan_replace(const struct scan *s, struct buf *out, bool *changed)
         }
         at = next;
     }
-    buf_append(out, s->text.data + copied, s->text.len - copied);
+    if (copied < s->text.len)
+        buf_append(out, s->text.data + copied, s->text.len - copied);
     return buf_error(out);
 }

@@ -106,7 +106,8 @@ static void file_name_append(struct bytes path, struct buf *out)
     for (size_t i = 0; i < path.len; i++)
         if (path.data[i] == '/' || path.data[i] == '\\')
             start = i + 1;
-    buf_append(out, path.data + start, path.len - start);
+    if (start < path.len)
+        buf_append(out, path.data + start, path.len - start);
 }
 
 static enum err token_replace(void *context, enum scan_token kind, struct bytes token,
