@@ -250,7 +250,7 @@ static enum err parties_append(struct clean *c, const struct source *s, struct b
 {
     static const char *const names[] = {"To", "Cc"};
     struct source parties = *s;
-    size_t begun = out->len;
+    size_t begun;
     enum err e;
 
     buf_append_str(out, "From: ");
