@@ -337,6 +337,16 @@ static enum err kind_append(struct clean *c, GMimePart *part, const char *path, 
     return ERR_BUG;
 }
 
+/* What was said about a text, which does not know its number, is said about this part. */
+static void part_name(struct clean *c, const char *path)
+{
+    if (c->refusal->reason != CLEAN_NOT_REFUSED && !c->refusal->part[0])
+        (void)snprintf(c->refusal->part, sizeof c->refusal->part, "%s", path);
+    for (size_t i = 0; i < c->out->n_warnings; i++)
+        if (!c->out->warnings[i].part[0])
+            (void)snprintf(c->out->warnings[i].part, sizeof c->out->warnings[i].part, "%s", path);
+}
+
 enum err part_append(struct clean *c, GMimePart *part, const char *path, struct buf *out,
                      bool *written)
 {
@@ -344,7 +354,6 @@ enum err part_append(struct clean *c, GMimePart *part, const char *path, struct 
 
     *written = true;
     e = kind_append(c, part, path, out, written);
-    if (e == ERR_REFUSED && !c->refusal->part[0])
-        (void)snprintf(c->refusal->part, sizeof c->refusal->part, "%s", path);
+    part_name(c, path);
     return e;
 }

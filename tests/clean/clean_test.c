@@ -97,7 +97,7 @@ static const struct part_case parts[] = {
                                                                "-----BEGIN PGP PUBLIC KEY "
                                                                "BLOCK-----\r\nx\r\n-----END PGP "
                                                                "PUBLIC KEY BLOCK-----\r\n" END,
-     "hello", "key.asc", "2: "},
+     "hello", "key.asc", "2:2 "},
     {HEAD "Content-Type: multipart/signed; boundary=b; protocol=x\r\n\r\n" TEXT PART(
          "application/pgp-signature") "\r\nx\r\n" END,
      "hello", "signed", ""},
