@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define TOKEN_MAX_BYTES 1024u
+#define BLANKS_MAX      32u /* characters between two words; more is no address any more */
+#define TAG_MAX         64u /* characters of a +tag: RFC 5321 4.5.3.1.1 */
 
 static bool is_alnum(uint32_t c)
 {
@@ -38,7 +40,7 @@ static bool blanks_skip(const struct scan *s, size_t *at)
     bool any = false;
     bool line = false;
 
-    for (;;) {
+    for (unsigned i = 0; i < BLANKS_MAX; i++) {
         size_t next = *at;
         uint32_t c = scan_next(s, &next);
 
@@ -48,6 +50,7 @@ static bool blanks_skip(const struct scan *s, size_t *at)
         any = true;
         *at = next;
     }
+    return any;
 }
 
 static void text_skip(const struct scan *s, size_t *at, const char *text)
@@ -64,8 +67,9 @@ static void tag_skip(const struct scan *s, size_t *at)
 {
     if (!one_skip(s, at, "+"))
         return;
-    while (one_skip(s, at, "abcdefghijklmnopqrstuvwxyz0123456789.-_+"))
-        ;
+    for (unsigned i = 0; i < TAG_MAX; i++)
+        if (!one_skip(s, at, "abcdefghijklmnopqrstuvwxyz0123456789.-_+"))
+            break;
 }
 
 static bool open_skip(const struct scan *s, size_t *at)
@@ -148,7 +152,7 @@ static const struct word *word_find(const struct scan *s, size_t at, uint32_t c,
         const struct word *word = &s->words->items[i];
         size_t found;
 
-        if ((word->text[0] != c && word->text[0] != WORD_BLANKS) || (!here && !word->inside))
+        if (word->text[0] != c || (!here && !word->inside))
             continue;
         found = word_match(s, at, word);
         if (found > *end) {

@@ -103,7 +103,7 @@ static enum err word_add(struct words *w, const struct draft *d, const char *bec
         return ERR_NOMEM;
     }
     memcpy(word.text, d->text.data, d->text.len);
-    bucket = &w->first[(word.text[0] == WORD_BLANKS ? ' ' : word.text[0]) % WORDS_BUCKETS];
+    bucket = &w->first[word.text[0] % WORDS_BUCKETS];
     word.next = *bucket;
     *bucket = w->n;
     w->items[w->n++] = word;
@@ -212,7 +212,8 @@ enum err words_add_shown(struct words *w, const char *real)
     draft_local(&alone, real);
     draft_text(&alone, " at ");
     draft_text(&alone, address_domain(real));
-    draft_text(&tail, " - ");
+    draft_code(&tail, ' '); /* a blank, not a run of them: most blanks are looked at in vain */
+    draft_text(&tail, "- ");
     buf_append_bytes(&tail.text, buf_bytes(&alone.text));
     e = word_add(w, &alone, real, false);
     return e ? e : word_add(w, &tail, "", false);

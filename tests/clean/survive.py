@@ -10,6 +10,7 @@ import random
 import re
 import sys
 import tarfile
+import time
 
 import cleaner
 
@@ -119,6 +120,19 @@ def styles_still_meet_their_elements(run):
     assert '.%s { color: red }' % second in style and 'Mso' not in text
 
 
+def odd_text_takes_no_longer_than_other_text(run):
+    """Each would be slow if something were searched again from every character."""
+    for unit in (b' ', b'\t>', b'jane.roe+', b'<', b'<a ', b'<a "', b'&#0', b'%25', b'r-a', b'cid: ',
+                 b'Jane Roe ', b'\xe2\x80\x8b', b'/*', b'<style>', b'<p title="', b' \r\n'):
+        for kind in (b'plain; format=flowed; delsp=yes', b'html'):
+            text = unit * (100000 // len(unit))
+            start = time.monotonic()
+            run.clean_exactly((HEAD + b'Content-Type: text/' + kind + b'; charset=utf-8\n'
+                               b'Content-Transfer-Encoding: base64\n\n').replace(b'\n', b'\r\n') +
+                              base64.encodebytes(text).replace(b'\n', b'\r\n'))
+            assert time.monotonic() - start < 20, (unit, kind, time.monotonic() - start)
+
+
 def a_big_attachment_stays_in_bounds(program):
     """In a process of its own, started before this one holds the message."""
     run = cleaner.Cleaner(program, {**os.environ, 'ASAN_OPTIONS': 'quarantine_size_mb=1'})
@@ -202,7 +216,8 @@ def main(program):
     run = cleaner.Cleaner(program)
     cases = [text_keeps_bytes_and_charset, changed_text_is_utf8, flowed_text_stays_flowed,
              attachments_pass_byte_for_byte, names_survive_in_any_script,
-             pictures_meet_their_links, styles_still_meet_their_elements, corpus_loses_no_text]
+             pictures_meet_their_links, styles_still_meet_their_elements,
+             odd_text_takes_no_longer_than_other_text, corpus_loses_no_text]
     failed = 0
     for case in cases:
         try:

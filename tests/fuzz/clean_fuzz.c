@@ -60,10 +60,16 @@ static void address_check(struct bytes b)
     static const char address[] = CLEANING_MAILBOX;
     size_t len = sizeof address - 1;
 
-    for (size_t i = 0; i + len <= b.len; i++)
-        if (strncasecmp((const char *)b.data + i, address, len) == 0)
-            require((i > 0 && continues(b.data[i - 1])) ||
-                    (i + len < b.len && continues(b.data[i + len])));
+    for (size_t i = 0; i + len <= b.len; i++) {
+        size_t before = i;
+
+        if (strncasecmp((const char *)b.data + i, address, len) != 0)
+            continue;
+        if (i > 3 && memcmp(b.data + i - 3, "=\r\n", 3) == 0)
+            before = i - 3; /* a soft line break of quoted-printable */
+        require((before > 0 && continues(b.data[before - 1])) ||
+                (i + len < b.len && (continues(b.data[i + len]) || b.data[i + len] == '=')));
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
