@@ -111,16 +111,18 @@ EOF
         echo "qmgr unix n - n 300 1 qmgr"
         echo "cleanup unix n - n - 0 cleanup"
         echo "postlog unix-dgram n - n - 1 postlogd"
-        for service in rewrite:trivial-rewrite proxymap:proxymap virtual:virtual error:error \
-            retry:error discard:discard; do
-            echo "${service%%:*} unix - n n - - ${service##*:}"
+        # As the user postfix, all but virtual: what root writes to the queue's folders stays there.
+        echo "virtual unix - n n - - virtual"
+        for service in rewrite:trivial-rewrite proxymap:proxymap error:error retry:error \
+            discard:discard; do
+            echo "${service%%:*} unix - - n - - ${service##*:}"
         done
         for service in bounce defer trace; do
-            echo "$service unix - n n - 0 bounce"
+            echo "$service unix - - n - 0 bounce"
         done
         # These keep a table in memory, so there is one process of each.
         for service in verify anvil scache; do
-            echo "$service unix - n n - 1 $service"
+            echo "$service unix - - n - 1 $service"
         done
     } >"$postfix/etc/master.cf"
     postfix -c "$postfix/etc" start >"$DIR/log/postfix-start.log" 2>&1 ||
