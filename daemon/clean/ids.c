@@ -4,52 +4,19 @@
  * An id that nobody knows may be of the user's making, from a message sent elsewhere: it stays
  * behind if it names the user's mailbox or domain, or a machine without a public name.
  * RFC 5322 3.6.4. */
+#include "daemon/base/domain.h"
 #include "daemon/clean/internal.h"
+#include "daemon/message/references.h"
 
 #include <string.h>
 #include <strings.h>
 
-#define ID_MAX_BYTES 512u /* with its brackets */
-#define IDS_MAX      32u  /* in one field: the first and the last ones are kept */
+#define IDS_MAX      32u /* in one field: the first and the last ones are kept */
 #define IDS_READ_MAX 1000u
 
 static const char *const private_domains[] = {"local",     "localdomain", "lan",       "home",
                                               "internal",  "home.arpa",   "localhost", "intranet",
                                               "workgroup", "private"};
-
-/* The next "<...>" of rest without blanks or brackets inside, its brackets included. */
-static bool id_next(struct bytes *rest, struct bytes *out)
-{
-    size_t open = 0;
-    bool in = false;
-
-    for (size_t i = 0; i < rest->len; i++) {
-        uint8_t c = rest->data[i];
-
-        if (c == '<') {
-            open = i;
-            in = true;
-        } else if (in && c == '>' && i - open >= 2 && i - open < ID_MAX_BYTES) {
-            *out = (struct bytes){rest->data + open, i - open + 1};
-            rest->data += i + 1;
-            rest->len -= i + 1;
-            return true;
-        } else if (c <= 0x20 || c > 0x7e) {
-            in = false;
-        }
-    }
-    rest->len = 0;
-    return false;
-}
-
-static bool is_below(const char *host, const char *domain)
-{
-    size_t host_len = strlen(host);
-    size_t len = strlen(domain);
-
-    return host_len >= len && strcasecmp(host + host_len - len, domain) == 0 &&
-           (host_len == len || host[host_len - len - 1] == '.');
-}
 
 /* A name that only the user's own network knows. */
 static bool is_private(const char *host)
@@ -57,7 +24,7 @@ static bool is_private(const char *host)
     if (!strchr(host, '.') || host[0] == '[')
         return true;
     for (size_t i = 0; i < sizeof private_domains / sizeof private_domains[0]; i++)
-        if (is_below(host, private_domains[i]))
+        if (domain_is_within(host, private_domains[i]))
             return true;
     return false;
 }
@@ -85,7 +52,7 @@ static enum err names_user(const struct clean *c, const char *id, bool *names)
         return ERR_NOMEM;
     *names = clean_holds(&c->words, bytes_of(id));
     for (const char *const *d = c->in->domains; !*names && *d; d++)
-        *names = is_below(buf_str(&host), *d);
+        *names = domain_is_within(buf_str(&host), *d);
     if (!*names && own.len)
         *names = strcasecmp(buf_str(&own), buf_str(&host)) == 0 && is_private(buf_str(&host));
     return ERR_OK;
@@ -118,7 +85,7 @@ static size_t ids_count(struct bytes rest)
     struct bytes id;
     size_t n = 0;
 
-    while (n < IDS_READ_MAX && id_next(&rest, &id))
+    while (n < IDS_READ_MAX && bracketed_next(&rest, MESSAGE_ID_MAX_BYTES, &id))
         n++;
     return n;
 }
@@ -131,7 +98,7 @@ enum err ids_append(struct clean *c, struct buf *out, const char *name, struct b
     size_t n = ids_count(value);
     enum err e = ERR_OK;
 
-    for (size_t i = 0; !e && i < n && id_next(&rest, &id); i++) {
+    for (size_t i = 0; !e && i < n && bracketed_next(&rest, MESSAGE_ID_MAX_BYTES, &id); i++) {
         size_t before = ids.len;
 
         if (i > 0 && i + IDS_MAX <= n)
@@ -157,7 +124,7 @@ enum err ids_first(struct bytes value, char **out)
     struct bytes id;
 
     *out = NULL;
-    if (!id_next(&value, &id))
+    if (!bracketed_next(&value, MESSAGE_ID_MAX_BYTES, &id))
         return ERR_OK;
     *out = strndup((const char *)id.data, id.len);
     return *out ? ERR_OK : ERR_NOMEM;

@@ -4,6 +4,7 @@
  * A walk of the store may hold its lock: nothing in a row's function calls the store again. */
 #include "daemon/base/buf.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/domain.h"
 #include "daemon/control/verbs_internal.h"
 
 #include <stdlib.h>
@@ -31,17 +32,10 @@ static cJSON *strings_of(char *const *items, size_t n)
 /* Is domain one of the relay's, or below one of them? */
 static bool is_relay_domain(const struct relay_verbs *v, const char *domain, bool below_only)
 {
-    size_t len = strlen(domain);
-
-    for (size_t i = 0; i < v->n_domains; i++) {
-        size_t n = strlen(v->domains[i]);
-
-        if (len == n && !below_only && strcasecmp(domain, v->domains[i]) == 0)
+    for (size_t i = 0; i < v->n_domains; i++)
+        if (domain_is_within(domain, v->domains[i]) &&
+            !(below_only && strlen(domain) == strlen(v->domains[i])))
             return true;
-        if (len > n + 1 && domain[len - n - 1] == '.' &&
-            strcasecmp(domain + len - n, v->domains[i]) == 0)
-            return true;
-    }
     return false;
 }
 

@@ -2,6 +2,7 @@
 /* bounce.c - working off failures: count, suspend, tell, close; read bounce_one(). */
 #include "daemon/flow/bounce.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/domain.h"
 #include "daemon/base/failpoint.h"
 #include "daemon/base/log.h"
 #include "daemon/flow/blob.h"
@@ -90,20 +91,10 @@ static void diagnostic_of(struct forward *f, const struct queue_failure *failure
 
 static const char *relay_domain(const struct forward *f, const char *alias)
 {
-    const char *domain = address_domain(alias);
-    const char *best = f->policy.domains[0];
-    size_t best_len = 0;
+    const char *domain =
+        domain_enclosing(address_domain(alias), f->policy.domains, f->policy.n_domains);
 
-    for (size_t i = 0; i < f->policy.n_domains; i++) {
-        size_t len = strlen(domain), n = strlen(f->policy.domains[i]);
-
-        if (n > best_len && len >= n && strcmp(domain + len - n, f->policy.domains[i]) == 0 &&
-            (len == n || domain[len - n - 1] == '.')) {
-            best = f->policy.domains[i];
-            best_len = n;
-        }
-    }
-    return best;
+    return domain ? domain : f->policy.domains[0];
 }
 
 static enum err notice_put(struct forward *f, const struct queue_failure *failure,

@@ -2,6 +2,7 @@
 /* origin.c - who may be told, decided once; and the form it is kept in: three strings, each with
  * its NUL. */
 #include "daemon/flow/origin.h"
+#include "daemon/base/domain.h"
 #include "daemon/flow/blob.h"
 #include "daemon/message/address.h"
 #include "daemon/message/report.h"
@@ -47,20 +48,6 @@ static bool is_list_mail(const struct message *m)
     return false;
 }
 
-static bool is_or_lies_below(const char *domain, const char *const *domains, size_t n)
-{
-    size_t len = strlen(domain);
-
-    for (size_t i = 0; i < n; i++) {
-        size_t own = strlen(domains[i]);
-
-        if (len >= own && strcasecmp(domain + len - own, domains[i]) == 0 &&
-            (len == own || domain[len - own - 1] == '.'))
-            return true;
-    }
-    return false;
-}
-
 /* DMARC speaks of the From field; what is told goes to the envelope's sender. */
 static bool is_proven(const struct sender_verdict *v, const char *mail_from)
 {
@@ -92,7 +79,7 @@ bool origin_of(const struct message *m, const struct sender_verdict *v, const ch
     *out = (struct origin){.sender = ""};
     if (strlen(mail_from) > HSM_ADDRESS_MAX || !address_is_valid(mail_from) ||
         !address_is_ascii(mail_from) || !is_proven(v, mail_from) || is_machine(mail_from) ||
-        is_or_lies_below(address_domain(mail_from), domains, n_domains) || is_list_mail(m) ||
+        domain_enclosing(address_domain(mail_from), domains, n_domains) || is_list_mail(m) ||
         report_is_automatic(m))
         return false;
     memcpy(out->sender, mail_from, strlen(mail_from) + 1);

@@ -13,8 +13,7 @@
 #define LINKS_MAX      4u
 #define LINK_MAX_BYTES 900u /* fits on one line of 998 */
 
-/* The next "<...>" of rest without blanks or brackets inside, its brackets included. */
-static bool bracketed_next(struct bytes *rest, size_t max, struct bytes *out)
+bool bracketed_next(struct bytes *rest, size_t max, struct bytes *out)
 {
     size_t i = 0;
     size_t open = 0;

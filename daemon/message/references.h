@@ -8,6 +8,11 @@
 #define MESSAGE_ID_MAX_BYTES 512u /* with its brackets */
 #define REFERENCES_MAX       32u  /* ids in one field: the first and the last ones are kept */
 
+/* bracketed_next - take the next "<...>" from the front of rest, its brackets included: printable
+ * ASCII without blanks or brackets inside, at most max bytes. False: there is none, rest is empty.
+ * Source: RFC 5322 3.6.4 (msg-id), RFC 2369 2. */
+bool bracketed_next(struct bytes *rest, size_t max, struct bytes *out);
+
 /* message_id_append - the Message-ID field: the message's own if it is "<", printable ASCII
  * without blanks or brackets, ">", else one made at domain.
  *   made  given; NULL when the message's own was kept

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* policy.c - who is a recipient here. */
 #include "daemon/policy/policy.h"
+#include "daemon/base/domain.h"
 #include "daemon/message/address.h"
 #include "daemon/policy/return_path.h"
 
@@ -27,23 +28,10 @@ static bool is_return_path(const char *address)
     return strncmp(address, "b-", 2) == 0;
 }
 
-static bool is_in_or_below(const char *domain, const char *parent)
-{
-    size_t len = strlen(domain), n = strlen(parent);
-
-    return len >= n && strcasecmp(domain + len - n, parent) == 0 &&
-           (len == n || domain[len - n - 1] == '.');
-}
-
 const char *policy_domain(const struct hsm_profile *profile, const char *address)
 {
-    const char *best = NULL;
-
-    for (size_t i = 0; i < profile->n_domains; i++)
-        if (is_in_or_below(address_domain(address), profile->domains[i]) &&
-            (!best || strlen(profile->domains[i]) > strlen(best)))
-            best = profile->domains[i];
-    return best;
+    return domain_enclosing(address_domain(address), (const char *const *)profile->domains,
+                            profile->n_domains);
 }
 
 static bool covers(const struct hsm_profile *profile, const struct store_alias *alias)

@@ -2,6 +2,7 @@
 /* base_test.c - buffers, encodings, identifiers, secrets, durable files. */
 #include "daemon/base/buf.h"
 #include "daemon/base/codec.h"
+#include "daemon/base/domain.h"
 #include "daemon/base/fdio.h"
 #include "daemon/base/id.h"
 #include "daemon/base/secret.h"
@@ -161,6 +162,41 @@ static void the_first_note_wins_and_is_printable(void **state)
     assert_string_equal(err_note_get()->action, "");
 }
 
+static void a_domain_lies_within_its_parents_label_by_label(void **state)
+{
+    static const struct {
+        const char *domain, *parent;
+        bool within;
+    } cases[] = {
+        {"example.com", "example.com", true},
+        {"Example.COM", "example.com", true},
+        {"mail.example.com", "example.com", true},
+        {"a.b.example.com", "example.com", true},
+        {"notexample.com", "example.com", false},
+        {".example.com", "example.com", false},
+        {"example.com", "mail.example.com", false},
+        {"example.com.net", "example.com", false},
+        {"", "example.com", false},
+        {"example.com", "", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(domain_is_within(cases[i].domain, cases[i].parent), cases[i].within);
+}
+
+static void the_longest_parent_encloses_a_domain(void **state)
+{
+    static const char *const parents[] = {"example.com", "eu.example.com", "example.net"};
+
+    (void)state;
+    assert_ptr_equal(domain_enclosing("x.eu.example.com", parents, 3), parents[1]);
+    assert_ptr_equal(domain_enclosing("eu.example.com", parents, 3), parents[1]);
+    assert_ptr_equal(domain_enclosing("x.example.com", parents, 3), parents[0]);
+    assert_null(domain_enclosing("example.org", parents, 3));
+    assert_null(domain_enclosing("example.com", parents, 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +207,8 @@ int main(void)
         cmocka_unit_test(a_secret_file_must_be_private_and_of_fair_size),
         cmocka_unit_test(a_durable_file_replaces_the_old_one_whole),
         cmocka_unit_test(the_first_note_wins_and_is_printable),
+        cmocka_unit_test(a_domain_lies_within_its_parents_label_by_label),
+        cmocka_unit_test(the_longest_parent_encloses_a_domain),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
