@@ -46,6 +46,8 @@ enum err_class {
     X(ERR_SENDER_FAILED, CLASS_PERM, "5.7.1", "Sender's domain does not authorise this message")   \
     X(ERR_SPAM, CLASS_PERM, "5.7.1", "Message looks like spam")                                    \
     X(ERR_UNPROVEN, CLASS_PERM, "5.7.1", "Message refused")                                        \
+    X(ERR_REPLY, CLASS_PERM, "5.6.0", "Reply cannot be sent on, a sealed notice says why")         \
+    X(ERR_NOT_ASCII, CLASS_PERM, "5.6.7", "Recipient's address needs internationalised mail")      \
     X(ERR_FORMAT, CLASS_PERM, "5.6.0", "Malformed data")                                           \
     X(ERR_USAGE, CLASS_PERM, "5.5.4", "Wrong use of a command")                                    \
     X(ERR_WRONG_STATE, CLASS_PERM, "5.7.1", "Not possible in the present state")                   \

@@ -77,7 +77,8 @@ struct clean_lookups {
      * Errors: ERR_NOT_FOUND (none of this user's), others abort the cleaning. */
     enum err (*address_real)(void *context, const char *reverse, char **real);
     /* id_find - what is known of a message id ("<...>"); mapped: given, "<...>", for
-     * CLEAN_ID_MAPPED only. Errors abort the cleaning. */
+     * CLEAN_ID_MAPPED only. Asked for the message's own id too: mapped, it leaves under that one.
+     * Errors abort the cleaning. */
     enum err (*id_find)(void *context, const char *id, enum clean_id *known, char **mapped);
 };
 
@@ -99,7 +100,7 @@ struct clean_input {
 struct clean_output {
     struct buf header; /* fields but Content-*, CRLF, no empty line behind */
     struct buf entity; /* Content-* fields, empty line, body; CRLF, 7-bit, lines of 998 at most */
-    char *message_id;  /* "<...>": new */
+    char *message_id;  /* "<...>": new, or the one that original_id is mapped to */
     char *original_id; /* "<...>": the user's own, to be mapped to it; NULL when there is none */
     struct clean_warning warnings[CLEAN_WARNINGS_MAX];
     size_t n_warnings;

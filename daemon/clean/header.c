@@ -224,24 +224,38 @@ static enum err importance_append(const struct source *s, struct buf *out)
     return e;
 }
 
+/* The id that this message has left with before, if it has; else a new one. */
+static enum err message_id_choose(struct clean *c)
+{
+    CLEANUP(buf_clear) struct buf made = {0};
+    enum clean_id known = CLEAN_ID_UNKNOWN;
+    const struct clean_lookups *lookups = &c->in->lookups;
+    id_text id = "";
+    enum err e = id_new(id);
+
+    if (!e && c->out->original_id)
+        e = lookups->id_find(lookups->context, c->out->original_id, &known, &c->out->message_id);
+    if (e || c->out->message_id)
+        return e;
+    buf_printf(&made, "<%s@%s>", id, c->in->domain);
+    c->out->message_id = made.failed ? NULL : strdup(buf_str(&made));
+    return c->out->message_id ? ERR_OK : ERR_NOMEM;
+}
+
 /* New, and what it stands for. */
 static enum err message_id_make(struct clean *c, const struct source *s, struct buf *out)
 {
     const struct message_field *f = field_of(s, "Message-ID");
-    CLEANUP(buf_clear) struct buf made = {0};
-    id_text id = "";
-    enum err e = id_new(id);
+    enum err e = ERR_OK;
 
     if (!f)
         f = message_find(s->outer, "Message-ID", 0);
-    if (!e && f)
+    if (f)
         e = ids_first(f->value, &c->out->original_id);
+    if (!e)
+        e = message_id_choose(c);
     if (e)
         return e;
-    buf_printf(&made, "<%s@%s>", id, c->in->domain);
-    c->out->message_id = made.failed ? NULL : strdup(buf_str(&made));
-    if (!c->out->message_id)
-        return ERR_NOMEM;
     buf_printf(out, "Message-ID: %s\r\n", c->out->message_id);
     return buf_error(out);
 }

@@ -8,6 +8,7 @@
 #include "daemon/flow/blob.h"
 #include "daemon/flow/dsn.h"
 #include "daemon/flow/origin.h"
+#include "daemon/flow/reply_tell.h"
 #include "daemon/message/address.h"
 #include "daemon/store/bounce.h"
 
@@ -154,6 +155,17 @@ static enum err tell_sender(struct forward *f, const struct queue_failure *failu
     return e == ERR_FORMAT ? ERR_NOT_FOUND : e;
 }
 
+/* A reply's sender is the user. */
+static enum err tell_user(struct forward *f, const struct queue_failure *failure, int64_t now_s)
+{
+    CLEANUP(buf_clear) struct buf diagnostic = {0};
+
+    if (failure->origin.len == 0)
+        return ERR_NOT_FOUND;
+    diagnostic_of(f, failure, &diagnostic);
+    return reply_tell_bounced(f, failure, buf_str(&diagnostic), now_s);
+}
+
 /* ---- one failure, and all of them ---- */
 
 static enum err bounce_one(struct forward *f, const struct queue_failure *failure, int64_t now_s)
@@ -163,7 +175,8 @@ static enum err bounce_one(struct forward *f, const struct queue_failure *failur
 
     if (e)
         return e;
-    e = tell_sender(f, failure, now_s);
+    e = failure->direction == QUEUE_REPLY ? tell_user(f, failure, now_s)
+                                          : tell_sender(f, failure, now_s);
     told = !e;
     if (e == ERR_NOT_FOUND) {
         err_note_clear();

@@ -71,8 +71,7 @@ void dsn_diagnostic_append(struct buf *out, const char *text)
     }
 }
 
-/* What a status means to a person. */
-static const char *reason_of(const char *status)
+const char *dsn_reason(const char *status)
 {
     static const struct {
         const char *status;
@@ -120,7 +119,7 @@ static void text_append(struct buf *out, const struct dsn *d)
                "This is the mail relay of %s.\r\n\r\n"
                "Your message to <%s>\r\nwas not delivered: %s.\r\n\r\n"
                "It will not be tried again.\r\n",
-               d->domain, d->alias, reason_of(d->status));
+               d->domain, d->alias, dsn_reason(d->status));
 }
 
 static void status_append(struct buf *out, const struct dsn *d)

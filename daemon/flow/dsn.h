@@ -24,6 +24,9 @@ struct dsn {
 /* dsn_append - the whole message, CRLF lines, ASCII. Errors: ERR_IO (no randomness), ERR_NOMEM. */
 enum err dsn_append(struct buf *out, const struct dsn *d);
 
+/* dsn_reason - what a status means to a person: "its mailbox is full". Static. */
+const char *dsn_reason(const char *status);
+
 /* dsn_diagnostic_append - what may be told of a next hop's text: "550 5.1.1 user unknown". */
 void dsn_diagnostic_append(struct buf *out, const char *text);
 

@@ -6,22 +6,19 @@
  * of LMTP stands a queue that has taken the message already: what SMTP refuses for good is dropped
  * there and counted, for a bounce would carry the content to a sender who may be forged.
  *
- * A transaction is for aliases or for return paths, never for both. */
+ * A transaction is for aliases or for return paths, never for both; one that names a reverse alias
+ * is a user's reply, and the user's own aliases in it are dropped. */
+#include "daemon/flow/handler.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/failpoint.h"
 #include "daemon/base/log.h"
-#include "daemon/flow/forward.h"
 #include "daemon/flow/judge.h"
+#include "daemon/flow/replied.h"
 #include "daemon/flow/returned.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct routes {
-    struct policy_route *items; /* one a recipient, in order */
-    size_t n;
-};
 
 /* A message as it came in, judged. */
 struct arrival {
@@ -64,13 +61,33 @@ static enum err find_route(struct forward *f, const char *address, struct policy
 }
 
 /* May the two be recipients of one transaction? SMTP has one answer for all of them, so they are of
- * one user; and a message is mail for aliases, or a report, in either protocol. */
+ * one user; in either protocol a message is a report or not, and a reply or not: a reply and an
+ * alias of its own user is a reply. */
 static bool go_together(enum receive_protocol protocol, const struct policy_route *a,
                         const struct policy_route *b)
 {
-    if (a->kind != b->kind)
+    if (a->kind != b->kind && (a->kind == POLICY_RETURN_PATH || b->kind == POLICY_RETURN_PATH))
         return false;
-    return protocol != RECEIVE_SMTP || strcmp(a->alias.user, b->alias.user) == 0;
+    return (protocol != RECEIVE_SMTP && a->kind == b->kind) ||
+           strcmp(a->alias.user, b->alias.user) == 0;
+}
+
+static bool goes_with_all(const struct receive_transaction *t, const struct policy_route *route)
+{
+    const struct routes *r = t->handler_data;
+
+    for (size_t i = 0; r && i < r->n; i++)
+        if (!go_together(t->protocol, &r->items[i], route))
+            return false;
+    return true;
+}
+
+static bool is_reply(const struct routes *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        if (r->items[i].kind == POLICY_REVERSE)
+            return true;
+    return false;
 }
 
 /* A front asks before it takes a message from a stranger. */
@@ -90,13 +107,12 @@ static enum err on_lookup(void *ctx, const char *address)
 static struct reply on_rcpt(void *ctx, struct receive_transaction *t, const char *address)
 {
     struct forward *f = ctx;
-    const struct routes *r = t->handler_data;
     struct policy_route route;
     enum err e;
 
     err_note_clear();
     e = find_route(f, address, &route);
-    if (!e && r && r->n && !go_together(t->protocol, &r->items[0], &route))
+    if (!e && !goes_with_all(t, &route))
         e = ERR_OTHER_PROFILE;
     if (!e)
         e = routes_add(t, &route);
@@ -111,8 +127,8 @@ static struct reply on_rcpt(void *ctx, struct receive_transaction *t, const char
 static bool is_refusal(enum err e)
 {
     static const enum err refusals[] = {
-        ERR_NO_ALIAS, ERR_TOO_BIG, ERR_BARE_LINE,     ERR_TWO_FROM, ERR_HEADER,
-        ERR_HOPS,     ERR_LOOP,    ERR_SENDER_FAILED, ERR_SPAM,     ERR_NOT_REPORT};
+        ERR_NO_ALIAS, ERR_TOO_BIG, ERR_BARE_LINE,     ERR_TWO_FROM,   ERR_HEADER,   ERR_HOPS,
+        ERR_LOOP,     ERR_SPAM,    ERR_SENDER_FAILED, ERR_NOT_REPORT, ERR_UNPROVEN, ERR_REPLY};
 
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
         if (refusals[i] == e)
@@ -125,9 +141,8 @@ struct reply forward_answer(enum err e)
     return reply_of(err_class(e) != CLASS_PERM || is_refusal(e) ? e : ERR_BUG);
 }
 
-/* n_rcpts: how many recipients the answer is for. */
-static struct reply answer_of(struct forward *f, const struct receive_transaction *t, enum err e,
-                              size_t n_rcpts)
+struct reply handler_answer(struct forward *f, const struct receive_transaction *t, enum err e,
+                            size_t n_rcpts)
 {
     struct reply answer = forward_answer(e);
 
@@ -140,10 +155,10 @@ static struct reply answer_of(struct forward *f, const struct receive_transactio
 
 static struct reply on_refused(void *ctx, struct receive_transaction *t, enum err why)
 {
-    return answer_of(ctx, t, why, t->n_rcpts);
+    return handler_answer(ctx, t, why, t->n_rcpts);
 }
 
-static size_t first_of(const struct routes *r, size_t i)
+size_t routes_first(const struct routes *r, size_t i)
 {
     size_t first = 0;
 
@@ -229,10 +244,10 @@ static void on_returned(struct forward *f, const struct receive_transaction *t, 
         e = returned_take(f, t, r->items[i].returned, data);
         worst = e ? e : worst;
         if (t->protocol == RECEIVE_LMTP)
-            replies[i] = answer_of(f, t, e, 1);
+            replies[i] = handler_answer(f, t, e, 1);
     }
     if (t->protocol == RECEIVE_SMTP)
-        replies[0] = answer_of(f, t, worst, r->n);
+        replies[0] = handler_answer(f, t, worst, r->n);
 }
 
 static void on_message(void *ctx, struct receive_transaction *t, struct bytes data,
@@ -252,6 +267,11 @@ static void on_message(void *ctx, struct receive_transaction *t, struct bytes da
         on_returned(f, t, data, replies);
         return;
     }
+    if (n && is_reply(r)) {
+        free(entries);
+        replied_take(f, t, data, deadline_mono_ms, replies);
+        return;
+    }
     if (!entries) {
         for (size_t i = 0; i < (all_or_none ? 1 : t->n_rcpts); i++)
             replies[i] = reply_of(n ? ERR_NOMEM : ERR_BUG);
@@ -259,7 +279,7 @@ static void on_message(void *ctx, struct receive_transaction *t, struct bytes da
     }
     judged = judge_message(f, t, data, deadline_mono_ms, &arrival.verdict);
     for (size_t i = 0; i < n && !(all_or_none && worst); i++) {
-        entries[i].same_as = first_of(r, i);
+        entries[i].same_as = routes_first(r, i);
         entries[i].duplicate = entries[i].same_as != i;
         if (!entries[i].duplicate)
             entries[i].result = judged ? judged : seal_one(f, t, &arrival, i, &entries[i]);
@@ -276,10 +296,10 @@ static void on_message(void *ctx, struct receive_transaction *t, struct bytes da
         if (e)
             worst = e;
         if (!all_or_none)
-            replies[i] = answer_of(f, t, e, 1);
+            replies[i] = handler_answer(f, t, e, 1);
     }
     if (all_or_none)
-        replies[0] = answer_of(f, t, worst, n);
+        replies[0] = handler_answer(f, t, worst, n);
     free(entries);
 }
 

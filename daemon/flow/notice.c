@@ -173,25 +173,34 @@ static enum err notice_seal(const struct notice *n, struct bytes outer, const ch
     return e ? e : seal_run(&seal, sink_to_queue, writer);
 }
 
+/* What a notice says. */
+struct words {
+    const char *subject;
+    const char *text;
+    const char *closes; /* the failure that the first of them closes; NULL */
+    int64_t now_s;
+};
+
 static enum err notice_to(struct forward *f, const struct notice *n, const char *mailbox,
-                          const char *subject, const char *text, int64_t now_s)
+                          const struct words *w)
 {
     struct queue_envelope envelope = {.direction = QUEUE_NOTICE,
                                       .profile = n->profile.profile,
                                       .hop = forward_hop(f, mailbox),
                                       .mail_from = "",
-                                      .rcpt_to = mailbox};
+                                      .rcpt_to = mailbox,
+                                      .closes = w->closes};
     CLEANUP(buf_clear) struct buf outer = {0};
     struct queue_writer *writer = NULL;
     enum err e = id_new(envelope.id);
 
     if (!e)
-        e = notice_header(n, envelope.id, mailbox, subject, now_s, &outer);
+        e = notice_header(n, envelope.id, mailbox, w->subject, w->now_s, &outer);
     if (!e)
-        e = queue_begin(f->queue, &envelope, now_s, &writer);
+        e = queue_begin(f->queue, &envelope, w->now_s, &writer);
     if (e)
         return e;
-    e = notice_seal(n, buf_bytes(&outer), text, now_s, writer);
+    e = notice_seal(n, buf_bytes(&outer), w->text, w->now_s, writer);
     if (e)
         queue_abort(writer);
     else
@@ -201,15 +210,31 @@ static enum err notice_to(struct forward *f, const struct notice *n, const char 
     return e;
 }
 
+static enum err notice_put(struct forward *f, const char *profile, struct words *w)
+{
+    CLEANUP(notice_clear) struct notice n = {0};
+    enum err e = notice_prepare(f, profile, w->now_s, &n);
+
+    for (size_t i = 0; !e && i < n.profile.n_addresses; i++) {
+        e = notice_to(f, &n, n.profile.addresses[i], w);
+        w->closes = NULL;
+    }
+    return e;
+}
+
 enum err notice_send(struct forward *f, const char *profile, const char *subject, const char *text,
                      int64_t now_s)
 {
-    CLEANUP(notice_clear) struct notice n = {0};
-    enum err e = notice_prepare(f, profile, now_s, &n);
+    return notice_put(f, profile,
+                      &(struct words){.subject = subject, .text = text, .now_s = now_s});
+}
 
-    for (size_t i = 0; !e && i < n.profile.n_addresses; i++)
-        e = notice_to(f, &n, n.profile.addresses[i], subject, text, now_s);
-    return e;
+enum err notice_send_closing(struct forward *f, const char *profile, const char *subject,
+                             const char *text, const char *failure, int64_t now_s)
+{
+    struct words w = {.subject = subject, .text = text, .closes = failure, .now_s = now_s};
+
+    return notice_put(f, profile, &w);
 }
 
 enum err notice_activation(struct forward *f, const char *profile, int64_t now_s)

@@ -16,6 +16,11 @@
 enum err notice_send(struct forward *f, const char *profile, const char *subject, const char *text,
                      int64_t now_s);
 
+/* notice_send_closing - the same, about a message that failed: the failure is closed with the
+ * first notice, so that it is told of once. Errors: also ERR_WRONG_STATE (it was closed). */
+enum err notice_send_closing(struct forward *f, const char *profile, const char *subject,
+                             const char *text, const char *failure, int64_t now_s);
+
 /* notice_activation - mail a fresh activation code of a ready profile.
  * Errors: as notice_send and hsm_activation_code. */
 enum err notice_activation(struct forward *f, const char *profile, int64_t now_s);

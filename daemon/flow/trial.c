@@ -29,7 +29,7 @@ static enum err find_recipient(struct forward *f, const struct trial *t, struct 
     if (!e)
         e = policy_recipient(&f->policy, t->alias, t->now_s, out);
     if (!e && out->kind != POLICY_ALIAS)
-        e = err_note(ERR_REFUSED, "trial", "a return path, not an alias");
+        e = err_note(ERR_REFUSED, "trial", "a reverse alias or return path, not an alias");
     return e;
 }
 

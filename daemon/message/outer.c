@@ -281,9 +281,9 @@ enum err outer_append(const struct rewrite_input *in, const struct date *date, s
     if (!e)
         e = message_id_append(out, in->message, in->message_id_domain, made_message_id);
     if (!e)
-        e = references_append(out, in->message, "In-Reply-To");
+        e = references_append(out, in->message, "In-Reply-To", &in->ids);
     if (!e)
-        e = references_append(out, in->message, "References");
+        e = references_append(out, in->message, "References", &in->ids);
     if (!e)
         e = field_keep(out, in->message, "List-Id");
     if (!e)

@@ -87,7 +87,24 @@ static size_t bracketed_count(struct bytes rest, size_t max)
     return n;
 }
 
-enum err references_append(struct buf *out, const struct message *m, const char *name)
+/* A message has two ids: what strangers know it by, and what its author does. */
+static enum err reference_append(struct buf *out, struct bytes id, const struct id_lookup *lookup)
+{
+    CLEANUP(buf_clear) struct buf text = {0};
+    CLEANUP(str_free) char *own = NULL;
+    enum err e;
+
+    buf_append_bytes(&text, id);
+    e = buf_error(&text);
+    if (!e && lookup->find)
+        e = lookup->find(lookup->ctx, buf_str(&text), &own);
+    if (!e)
+        buf_append_str(out, own ? own : buf_str(&text));
+    return e;
+}
+
+enum err references_append(struct buf *out, const struct message *m, const char *name,
+                           const struct id_lookup *lookup)
 {
     const struct message_field *f = message_find(m, name, 0);
     CLEANUP(buf_clear) struct buf text = {0};
@@ -102,15 +119,15 @@ enum err references_append(struct buf *out, const struct message *m, const char 
     n = bracketed_count(buf_bytes(&text), MESSAGE_ID_MAX_BYTES);
     begun = field_begin(out, name);
     rest = buf_bytes(&text);
-    for (size_t i = 0; bracketed_next(&rest, MESSAGE_ID_MAX_BYTES, &id); i++) {
+    for (size_t i = 0; !e && bracketed_next(&rest, MESSAGE_ID_MAX_BYTES, &id); i++) {
         if (i > 0 && i + REFERENCES_MAX <= n)
             continue;
         if (i > 0)
             buf_append_str(out, "\r\n ");
-        buf_append_bytes(out, id);
+        e = reference_append(out, id, lookup);
     }
     field_end(out, begun);
-    return buf_error(out);
+    return e ? e : buf_error(out);
 }
 
 static bool is_web_link(struct bytes link)

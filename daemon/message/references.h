@@ -20,8 +20,19 @@ bool bracketed_next(struct bytes *rest, size_t max, struct bytes *out);
 enum err message_id_append(struct buf *out, const struct message *m, const char *domain,
                            char **made);
 
-/* references_append - In-Reply-To or References with the usable ids of the message's, if any. */
-enum err references_append(struct buf *out, const struct message *m, const char *name);
+/* Who knows under which id a message of the user's own left. */
+struct id_lookup {
+    /* own  given: the user's own id; untouched when id names no message of the user's.
+     * Errors end what asked. NULL: nothing is known. */
+    enum err (*find)(void *ctx, const char *id, char **own);
+    void *ctx;
+};
+
+/* references_append - In-Reply-To or References with the usable ids of the message's, if any; those
+ * of the user's own messages as the user's client knows them.
+ * Errors: ERR_NOMEM, those of the look-up. */
+enum err references_append(struct buf *out, const struct message *m, const char *name,
+                           const struct id_lookup *lookup);
 
 /* unsubscribe_append - List-Unsubscribe with its http and https links only (a mailto would carry
  * the user's real address to the list), and List-Unsubscribe-Post where such a link is left.

@@ -13,6 +13,7 @@
 
 #include "daemon/message/address.h"
 #include "daemon/message/message.h"
+#include "daemon/message/references.h"
 
 #include <stdint.h>
 
@@ -60,6 +61,7 @@ struct rewrite_input {
     int64_t cert_not_before_s;     /* of the sender certificate */
     const char *message_id_domain; /* for a message without (usable) Message-ID: alias domain */
     bool hide_subject;
+    struct id_lookup ids; /* of the user's own messages */
 };
 
 struct rewrite_output {
@@ -79,7 +81,8 @@ struct rewrite_output {
  * wrapped: signed as only child of multipart/mixed, other pkcs7-mime as attached message/rfc822
  * beside a line of explanation. A Content-Type that has an hp parameter already stays as it is.
  * Errors: ERR_NOMEM, ERR_IO (no randomness), ERR_FORMAT (a relay address that is not ASCII),
- * ERR_BUG (a verdict line that is not one line of printable ASCII). out is set on success only. */
+ * ERR_BUG (a verdict line that is not one line of printable ASCII), those of the look-up. out is
+ * set on success only. */
 enum err rewrite_forward(const struct rewrite_input *in, struct rewrite_output *out);
 void rewrite_output_clear(struct rewrite_output *o);
 

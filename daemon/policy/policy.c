@@ -74,6 +74,59 @@ static enum err return_path_route(const struct policy *p, struct policy_route *r
     return e == ERR_FORMAT || e == ERR_EXPIRED ? ERR_NO_ALIAS : e;
 }
 
+bool policy_replies(const struct hsm_profile *profile, const char *user)
+{
+    return (profile->state == PROFILE_READY || profile->state == PROFILE_ACTIVE) &&
+           strcmp(profile->user, user) == 0;
+}
+
+/* Looks for one profile in which replies to a correspondent are opened. */
+struct profile_search {
+    const struct policy *policy;
+    const char *user;
+    bool found;
+};
+
+static enum err profile_try(void *ctx, const char *id)
+{
+    struct profile_search *search = ctx;
+    struct hsm_profile profile = {0};
+    enum err e = search->found ? ERR_OK : hsm_profile_get(search->policy->hsm, id, &profile);
+
+    search->found = search->found || (!e && policy_replies(&profile, search->user));
+    hsm_profile_clear(&profile);
+    return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
+/* Those who wrote without an address have none that anything could be sent to (RFC 2606). */
+static bool is_nowhere(const char *address)
+{
+    return strcmp(address_domain(address), "invalid") == 0;
+}
+
+static enum err reverse_route(const struct policy *p, struct policy_route *route)
+{
+    struct profile_search search = {.policy = p, .user = route->alias.user};
+    enum err e = store_correspondent_by_reverse(p->store, route->address, &route->correspondent);
+
+    if (e == ERR_NOT_FOUND) {
+        err_note_clear();
+        return ERR_NO_ALIAS;
+    }
+    if (!e && is_nowhere(route->correspondent.address))
+        e = ERR_NO_ALIAS;
+    if (!e && !address_is_ascii(route->correspondent.address))
+        e = ERR_NOT_ASCII;
+    if (!e)
+        e = store_alias_get(p->store, route->correspondent.alias, &route->alias);
+    if (!e)
+        e = store_sender_key_profiles(p->store, route->correspondent.id, profile_try, &search);
+    if (!e && !search.found)
+        e = err_note(ERR_NOT_ACTIVE, "profile", "none opens replies to this reverse alias");
+    route->kind = POLICY_REVERSE;
+    return e;
+}
+
 /* The two kinds of address that the relay makes itself: ERR_NOT_FOUND when it is none of them. */
 static enum err own_route(const struct policy *p, struct policy_route *route, int64_t now_s)
 {
@@ -82,7 +135,7 @@ static enum err own_route(const struct policy *p, struct policy_route *route, in
     if (!is_one_of(address_domain(route->address), p->domains, p->n_domains))
         return e;
     if (address_is_reverse(route->address))
-        e = ERR_REFUSED;
+        e = reverse_route(p, route);
     else if (is_return_path(route->address))
         e = return_path_route(p, route, now_s);
     return e;

@@ -16,15 +16,18 @@ struct policy {
     size_t n_domains;
 };
 
-/* alias: mail for a user. return path: of a message of ours; takes reports about it. */
-enum policy_kind { POLICY_ALIAS, POLICY_RETURN_PATH };
+/* alias: mail for a user. return path: of a message of ours; takes reports about it. reverse: a
+ * user's mail for a correspondent. */
+enum policy_kind { POLICY_ALIAS, POLICY_RETURN_PATH, POLICY_REVERSE };
 
 /* A recipient that may be written to. */
 struct policy_route {
     enum policy_kind kind;
     address_text address;     /* as asked for, lower case */
-    struct store_alias alias; /* the alias itself, or the catch-all that covers it */
-    id_text returned;         /* of a return path: the id of the message that left with it */
+    struct store_alias alias; /* the alias itself, the catch-all that covers it, or, of a reverse
+                                 alias, the alias that it stands behind */
+    struct store_correspondent correspondent; /* of a reverse alias */
+    id_text returned; /* of a return path: the id of the message that left with it */
 };
 
 /* policy_recipient - may mail for this address be taken?
@@ -32,8 +35,9 @@ struct policy_route {
  * A return path is good whatever became of its profile: reports about it still count.
  * Errors: ERR_NO_ALIAS (unknown, not of our domains, a return path forged or expired),
  * ERR_NOT_ACTIVE (no active profile, or the profile covers neither domain nor mailbox; postmaster
- * and abuse while nobody has them, which no catch-all does), ERR_REFUSED (reverse alias), and
- * whatever store and key service say. */
+ * and abuse while nobody has them, which no catch-all does; of a reverse alias: no profile of its
+ * user, ready or active, has a key for it), ERR_NOT_ASCII (a correspondent whom our mail cannot
+ * reach), and whatever store and key service say. */
 enum err policy_recipient(const struct policy *p, const char *address, int64_t now_s,
                           struct policy_route *out);
 
@@ -47,5 +51,10 @@ const char *policy_domain(const struct hsm_profile *profile, const char *address
  * Errors: ERR_NOT_ACTIVE, ERR_EXPIRED (no certificate left to seal to), the key service's. */
 enum err policy_profile(const struct policy *p, const struct store_alias *alias,
                         struct hsm_profile *out);
+
+/* policy_replies - may replies to a correspondent be opened in this profile?
+ *   user     whose alias the correspondent writes to
+ *   profile  as the key service names it: in state ready or active, and of this user */
+bool policy_replies(const struct hsm_profile *profile, const char *user);
 
 #endif

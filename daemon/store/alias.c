@@ -160,6 +160,21 @@ enum err store_alias_find(struct store *s, const char *address, struct store_ali
     return e ? e : store_alias_find(s, folded, out);
 }
 
+enum err store_alias_get(struct store *s, int64_t id, struct store_alias *out)
+{
+    enum err e = store_keys(s);
+
+    if (e)
+        return e;
+    CLEANUP(sql_release) struct sql *db = sql_hold(s->read);
+    CLEANUP(sql_reset) sqlite3_stmt *st = NULL;
+    e = sql_query(db, &st, "SELECT " ALIAS_COLUMNS " FROM alias WHERE id = ?", "i", id);
+    e = e ? e : sql_step(db, st);
+    if (e)
+        return e == ERR_NOT_FOUND ? ERR_NO_ALIAS : e;
+    return alias_read(s, db, st, out);
+}
+
 static enum err day_limit_check(struct sql *db, const char *user, unsigned limit, int64_t now_s)
 {
     int64_t made = 0;

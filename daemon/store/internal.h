@@ -19,6 +19,7 @@ struct store {
     struct sql *write;
     struct sql *read;
     int lock_fd;
+    id_text run; /* of this opening; no two processes have the store open */
     pthread_mutex_t key_mutex;
     atomic_bool has_keys;
     struct secret keys;   /* data key, then what is derived from it; fixed once has_keys */

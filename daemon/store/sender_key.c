@@ -67,6 +67,41 @@ enum err store_sender_key_each(struct store *s, int64_t correspondent, const cha
     return e;
 }
 
+/* The profile whose newest key is older than before. */
+static enum err profile_read(struct store *s, int64_t correspondent, int64_t *before, id_text out)
+{
+    CLEANUP(sql_release) struct sql *db = sql_hold(s->read);
+    CLEANUP(sql_reset) sqlite3_stmt *st = NULL;
+    enum err e = sql_query(db, &st,
+                           "SELECT profile, max(id) AS newest FROM sender_key"
+                           " WHERE correspondent = ? GROUP BY profile HAVING newest < ?"
+                           " ORDER BY newest DESC LIMIT 1",
+                           "ii", correspondent, *before);
+
+    e = e ? e : sql_step(db, st);
+    e = e ? e : sql_text(st, 0, out, sizeof(id_text));
+    if (!e)
+        *before = sqlite3_column_int64(st, 1);
+    return e;
+}
+
+enum err store_sender_key_profiles(struct store *s, int64_t correspondent, store_profile_fn fn,
+                                   void *ctx)
+{
+    int64_t before = INT64_MAX;
+    enum err e = ERR_OK;
+
+    while (!e) {
+        id_text profile;
+
+        e = profile_read(s, correspondent, &before, profile);
+        if (e)
+            return e == ERR_NOT_FOUND ? ERR_OK : e;
+        e = fn(ctx, profile);
+    }
+    return e;
+}
+
 enum err store_sender_key_add(struct store *s, int64_t correspondent, const char *profile,
                               const struct store_sender_key *key)
 {
@@ -125,6 +160,7 @@ static enum err profile_forget(struct sql *db, const char *profile)
 
     e = e ? e : sql_run(db, "DELETE FROM notice_key WHERE profile = ?", "t", profile);
     e = e ? e : sql_run(db, "DELETE FROM sender_policy WHERE profile = ?", "t", profile);
+    e = e ? e : sql_run(db, "DELETE FROM reply_policy WHERE profile = ?", "t", profile);
     e = e ? e : sql_run(db, "DELETE FROM bounce WHERE profile = ?", "t", profile);
     return e ? e : sql_run(db, "DELETE FROM suspension WHERE profile = ?", "t", profile);
 }

@@ -47,6 +47,19 @@ static const char *const store_steps[STORE_SCHEMA] = {
     "  bounces INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE TABLE told (look BLOB NOT NULL, id TEXT NOT NULL, at_s INTEGER NOT NULL,"
     "  PRIMARY KEY (look, id)) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE reply_policy (profile TEXT PRIMARY KEY, pass TEXT NOT NULL,"
+    "  signature TEXT NOT NULL, plain TEXT NOT NULL, onward TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE reply_claim (blob BLOB NOT NULL, reverse TEXT NOT NULL, envelope BLOB NOT NULL,"
+    "  message_id BLOB NOT NULL, run TEXT NOT NULL, entry TEXT NOT NULL, done INTEGER NOT NULL,"
+    "  at_s INTEGER NOT NULL, PRIMARY KEY (blob, reverse)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX reply_claim_age ON reply_claim (at_s);"
+    "CREATE TABLE reply_failure (reverse TEXT NOT NULL, hour INTEGER NOT NULL,"
+    "  n INTEGER NOT NULL, PRIMARY KEY (reverse, hour)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE thread (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  alias INTEGER NOT NULL REFERENCES alias ON DELETE CASCADE, own_look BLOB NOT NULL,"
+    "  outer_look BLOB NOT NULL, own BLOB NOT NULL, outer BLOB NOT NULL, at_s INTEGER NOT NULL,"
+    "  UNIQUE (alias, own_look)) STRICT;"
+    "CREATE UNIQUE INDEX thread_outer ON thread (alias, outer_look);",
 };
 
 static const struct sql_schema store_schema = {
@@ -171,7 +184,8 @@ enum err store_open(const char *path, struct hsm *hsm, struct store **out)
     s->hsm = hsm;
     s->lock_fd = -1;
     (void)pthread_mutex_init(&s->key_mutex, NULL);
-    e = store_open_files(s, path);
+    e = id_new(s->run);
+    e = e ? e : store_open_files(s, path);
     /* a key service that is not there yet is asked again by the first call that needs it */
     if (!e && store_keys(s) == ERR_TAMPERED)
         e = ERR_TAMPERED;

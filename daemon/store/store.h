@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define STORE_SCHEMA 3 /* newer is refused, older is migrated */
+#define STORE_SCHEMA 4 /* newer is refused, older is migrated */
 
 struct store;
 
@@ -66,6 +66,8 @@ enum err store_alias_add(struct store *s, const char *user, const char *address,
 /* store_alias_find - exact match, else the catch-all of its domain (out: that row, catch_all set).
  * Errors: ERR_NO_ALIAS. */
 enum err store_alias_find(struct store *s, const char *address, struct store_alias *out);
+/* store_alias_get - by its row. Errors: ERR_NO_ALIAS. */
+enum err store_alias_get(struct store *s, int64_t id, struct store_alias *out);
 /* store_alias_materialise - the alias a catch-all makes at its first message; the existing one when
  * another session was first. day_limit: new ones per user and 24 h. Errors: ERR_LIMIT, ERR_FORMAT
  * (may not be an alias), ERR_NO_ALIAS (the catch-all is gone). */
@@ -127,12 +129,18 @@ typedef enum err (*store_sender_key_fn)(void *ctx, const struct store_sender_key
 enum err store_sender_key_each(struct store *s, int64_t correspondent, const char *profile,
                                store_sender_key_fn fn, void *ctx);
 
+typedef enum err (*store_profile_fn)(void *ctx, const char *profile);
+/* store_sender_key_profiles - each profile that a correspondent has a key in, the one with the
+ * newest key first. */
+enum err store_sender_key_profiles(struct store *s, int64_t correspondent, store_profile_fn fn,
+                                   void *ctx);
+
 /* The one key of a profile under which the relay's own notices are signed.
  * Errors of get: ERR_NOT_FOUND. */
 enum err store_notice_key_get(struct store *s, const char *profile, struct hsm_sender *out);
 enum err store_notice_key_set(struct store *s, const char *profile, const struct hsm_sender *key);
 
-/* store_profile_forget - drop every key of a deleted profile, and its policy. */
+/* store_profile_forget - drop every key of a deleted profile, and its policies. */
 enum err store_profile_forget(struct store *s, const char *profile);
 
 /* store_checkpoint - fold the write-ahead log into the database; for backups and orderly ends. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* profile_policy.c - what becomes of a profile's mail when its sender is doubtful. */
+/* profile_policy.c - what becomes of a profile's mail when its sender is doubtful, and what is
+ * asked of its user's replies. */
 #include "provisioning/sealctl/commands.h"
 
 #include <stdio.h>
@@ -8,7 +9,9 @@
 static cJSON *policy_request(const struct session *s, const char *profile)
 {
     const char *const options[][2] = {
-        {"failing", s->failing}, {"spam", s->spam}, {"unchecked", s->unchecked}};
+        {"failing", s->failing},       {"spam", s->spam},   {"unchecked", s->unchecked},
+        {"reply_pass", s->reply_pass}, {"plain", s->plain}, {"reply_signature", s->reply_signature},
+        {"onward", s->onward}};
     cJSON *request = cJSON_CreateObject();
 
     (void)cJSON_AddStringToObject(request, "profile", profile);
@@ -38,8 +41,7 @@ void profile_policy_add(struct session *s, const char *profile, cJSON *shown)
     (void)cJSON_AddStringToObject(request, "profile", profile);
     if (relay_call(s, "profile.policy", request, &answer)) {
         err_note_clear();
-        (void)fputs("sealctl: the relay does not tell what becomes of doubtful senders' mail\n",
-                    stderr);
+        (void)fputs("sealctl: the relay does not tell the profile's policy\n", stderr);
         return;
     }
     cJSON_DeleteItemFromObjectCaseSensitive(answer, "profile");

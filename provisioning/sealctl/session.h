@@ -47,6 +47,10 @@ struct session {
     const char *failing; /* profile policy */
     const char *spam;
     const char *unchecked;
+    const char *reply_pass;
+    const char *reply_signature;
+    const char *plain;
+    const char *onward;
     const char *from; /* message test */
     bool make;
     struct settings {
