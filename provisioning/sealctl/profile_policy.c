@@ -31,10 +31,26 @@ enum err profile_policy_command(struct session *s, char **args)
     return e;
 }
 
+static void words_move(cJSON *from, const char *const *names, size_t n, cJSON *shown,
+                       const char *title)
+{
+    cJSON *object = cJSON_CreateObject();
+
+    for (size_t i = 0; i < n; i++) {
+        cJSON *word = cJSON_DetachItemFromObjectCaseSensitive(from, names[i]);
+
+        if (word)
+            (void)cJSON_AddItemToObject(object, names[i], word);
+    }
+    (void)cJSON_AddItemToObject(shown, title, object);
+}
+
 /* The key service knows a profile, the relay what becomes of its mail: without the relay the first
  * half is shown. */
 void profile_policy_add(struct session *s, const char *profile, cJSON *shown)
 {
+    static const char *const sender[] = {"failing", "spam", "unchecked"};
+    static const char *const reply[] = {"reply_pass", "reply_signature", "plain", "onward"};
     CLEANUP(json_free) cJSON *answer = NULL;
     cJSON *request = cJSON_CreateObject();
 
@@ -44,8 +60,6 @@ void profile_policy_add(struct session *s, const char *profile, cJSON *shown)
         (void)fputs("sealctl: the relay does not tell the profile's policy\n", stderr);
         return;
     }
-    cJSON_DeleteItemFromObjectCaseSensitive(answer, "profile");
-    cJSON_DeleteItemFromObjectCaseSensitive(answer, "ok");
-    (void)cJSON_AddItemToObject(shown, "sender_policy", answer);
-    answer = NULL;
+    words_move(answer, sender, sizeof sender / sizeof *sender, shown, "sender_policy");
+    words_move(answer, reply, sizeof reply / sizeof *reply, shown, "reply_policy");
 }
