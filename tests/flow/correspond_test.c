@@ -63,6 +63,14 @@ enum err hsm_user_profile(struct hsm *h, const char *user, struct hsm_profile *o
     return ERR_NOT_ACTIVE;
 }
 
+enum err hsm_profile_get(struct hsm *h, const char *profile, struct hsm_profile *out)
+{
+    (void)h;
+    (void)profile;
+    (void)out;
+    return ERR_NOT_FOUND;
+}
+
 static enum err sender_give(const char *reverse, struct hsm_sender *out)
 {
     if (t.fail)

@@ -11,6 +11,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../support'))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../verdict'))
+import corpus
 import hop
 import judge
 import mail
@@ -20,6 +21,9 @@ from replies import ALIAS, MAILBOX
 from stub_rspamd import Stub, answer, symbol
 
 CASES = []
+SHARED = os.path.join(os.path.dirname(relay.TOP), 'shared/corpus')
+SAMPLES = [path for path in (os.path.join(SHARED, 'attack-crypto.tar.gz'),
+                             os.path.join(SHARED, 'smime.tar.gz')) if os.path.exists(path)]
 STUB = Stub()
 PASS = answer(symbol('DMARC_POLICY_ALLOW', 'home.example.com', 'reject'))
 SHOP = answer(symbol('DMARC_POLICY_ALLOW', 'shop.example.net', 'reject'))
@@ -48,7 +52,7 @@ class Conversation:
         self.box = replies.Box(r, name)
 
 
-def receive(r, ident, sender, references=(), cc='', alias=ALIAS):
+def receive(r, ident, sender, references=(), cc='', alias=ALIAS, mail_from=None):
     """A stranger's message, as it arrives at the user's."""
     data = 'From: %s\nTo: %s\n%sSubject: hello\nMessage-ID: %s\n' % (
         sender, alias, 'Cc: %s\n' % cc if cc else '', ident)
@@ -56,7 +60,8 @@ def receive(r, ident, sender, references=(), cc='', alias=ALIAS):
         data += 'In-Reply-To: %s\nReferences: %s\n' % (references[-1], ' '.join(references))
     STUB.set(SHOP)
     r.inbox.fresh()
-    send(r, [alias], mail.to_crlf(data.encode() + b'\nHow are you?\n'), sender, '250')
+    send(r, [alias], mail.to_crlf(data.encode() + b'\nHow are you?\n'),
+         sender if mail_from is None else mail_from, '250')
     found = r.inbox.wait()
     assert len(found) == 1, '%d arrived' % len(found)
     with open(found[0], 'rb') as file:
@@ -124,7 +129,7 @@ def a_reply_arrives_from_the_alias_and_the_answer_threads(r):
     got = arrived(talk.box)
     assert got['From'] == ALIAS and got['To'] == 'bob@shop.example.net', got.items()
     assert got['In-Reply-To'] == talk.ident and got['References'] == talk.ident
-    assert got.get_content().strip() == 'Dear Bob, gr\xfc\xdfe. ' + ALIAS, got.get_content()
+    assert got.get_content().startswith('Dear Bob, gr\xfc\xdfe. ' + ALIAS + '\n'), got.get_content()
     assert got['Message-ID'].endswith('@relay.example.com>')
     back = receive(r, replies.fresh_id('shop.example.net'), 'bob@shop.example.net',
                    [talk.ident, got['Message-ID']])
@@ -137,6 +142,327 @@ def a_reply_arrives_from_the_alias_and_the_answer_threads(r):
     assert arrived(talk.box)['References'].split()[1] == got['Message-ID']
 
 
+@case
+def a_reply_to_all_reaches_each_with_addresses_of_their_world(r):
+    talk = Conversation(r, 'bob', cc='carol@shop.example.net')
+    others = {name: pem for name, pem in talk.bag.items()
+              if name.startswith('r-') and name != talk.reverse}
+    assert len(others) == 1, others.keys()
+    carol, carol_cert = next(iter(others.items()))
+    carol_box = replies.Box(r, 'carol')
+    for rcpts in ([ALIAS, talk.reverse, carol], [talk.reverse, carol, ALIAS],
+                  [talk.reverse, ALIAS, carol, talk.reverse]):
+        ident = replies.fresh_id()
+        data = replies.message(
+            replies.fields('%s, %s' % (talk.reverse, ALIAS), cc=carol, ident=ident),
+            r.client.sealed(replies.entity(), [talk.cert, carol_cert, r.user_cert]))
+        r.inbox.fresh()
+        reply(r, data, rcpts)
+        got, other = arrived(talk.box), arrived(carol_box)
+        for one in (got, other):
+            assert one['From'] == ALIAS and one['To'] == 'bob@shop.example.net', one.items()
+            assert one['Cc'] == 'carol@shop.example.net', one.items()
+        assert got['Message-ID'] == other['Message-ID']
+    # split into transactions by a front
+    data = replies.message(replies.fields(talk.reverse, cc=carol),
+                           r.client.sealed(replies.entity(), [talk.cert, carol_cert]))
+    reply(r, data, talk.reverse)
+    reply(r, data, carol)
+    arrived(talk.box)
+    arrived(carol_box)
+    r.wait_until(lambda: not r.sealctl('queue', 'list'), 'the queue is empty')
+    assert not r.inbox.fresh(), 'the user got a copy'
+
+
+@case
+def what_clients_write_is_opened(r):
+    talk = Conversation(r)
+    bodies = {}
+    for name, words in {'aes128': ['-aes128'], 'aes192': ['-aes192'], '3des': ['-des3'],
+                        'gcm': ['-aes-256-gcm'], 'indefinite': ['-aes256', '-stream'],
+                        'oaep': ['-aes256', '-keyopt', 'rsa_padding_mode:oaep']}.items():
+        signed = r.client.sign(replies.entity())
+        recipient = ['-recip'] if name == 'oaep' else []
+        bodies[name] = r.client.encrypt(signed, [] if recipient else [talk.cert], *(
+            words if not recipient else [words[0], *recipient, r.file('oaep.pem', talk.cert),
+                                         *words[1:]]))
+    bodies['opaque'] = r.client.sealed(replies.entity(), [talk.cert], opaque=True)
+    bodies['several'] = r.client.sealed(replies.entity(), [r.user_cert, talk.cert])
+    bodies['signed only'] = r.client.sign(replies.entity())
+    bodies['signed only, opaque'] = r.client.sign(replies.entity(), opaque=True)
+    for name, body in bodies.items():
+        try:
+            reply(r, replies.message(replies.fields(talk.reverse), body), talk.reverse)
+            arrived(talk.box)
+        except AssertionError as failure:
+            raise AssertionError('%s: %s' % (name, failure)) from failure
+
+
+def refused_kinds(r, talk, other):
+    """{what is wrong: (message, is the pass aligned?)}"""
+    text = replies.entity()
+    signed = r.client.sign(text)
+    sealed = r.client.encrypt(signed, [talk.cert])
+    fields = replies.fields
+    stranger = r.stranger
+    two = r.client.sign(text, '-signer', stranger)
+    return {
+        'no pass': (replies.message(fields(talk.reverse), sealed), False),
+        'no signature': (replies.message(fields(talk.reverse),
+                                         r.client.encrypt(text, [talk.cert])), True),
+        'plain': (replies.message(fields(talk.reverse), text), True),
+        'signed by a key of nobody': (replies.message(fields(talk.reverse), r.client.sealed(
+            text, [talk.cert], identity=stranger)), True),
+        'two signers': (replies.message(fields(talk.reverse),
+                                        r.client.encrypt(two, [talk.cert])), True),
+        'another From': (replies.message(fields(talk.reverse, sender='mallory@home.example.com'),
+                                         sealed), True),
+        'two From fields': (replies.message(fields(talk.reverse) + b'From: ' + MAILBOX.encode() +
+                                            b'\n', sealed), True),
+        'two mailboxes in From': (replies.message(
+            fields(talk.reverse, sender=MAILBOX + '>, <eve@shop.example.net'), sealed), True),
+        'to another conversation': (replies.message(fields(talk.reverse), r.client.encrypt(
+            signed, [other.cert])), True),
+        'not encrypted to anybody of ours': (replies.message(fields(talk.reverse), r.client.encrypt(
+            signed, [r.user_cert])), True),
+        'ciphertext changed': (replies.message(fields(talk.reverse), flip(sealed)), True),
+        'ciphertext in a multipart': (replies.message(
+            fields(talk.reverse), b'Content-Type: multipart/mixed; boundary=x\n\n--x\n' + sealed +
+            b'\n--x--\n'), True),
+        'the text changed': (replies.message(fields(talk.reverse), r.client.encrypt(
+            signed.replace(b'Hello Bob', b'Hello Eve'), [talk.cert])), True),
+        'base64 that is none': (replies.message(
+            fields(talk.reverse), b'Content-Type: application/pkcs7-mime; smime-type=enveloped-data'
+            b'\nContent-Transfer-Encoding: base64\n\n!!!!\n'), True),
+    }
+
+
+def flip(sealed):
+    """Another character in the middle of the base64."""
+    at = len(sealed) * 3 // 4
+    while sealed[at:at + 1] in (b'\n', b'A', b'='):
+        at += 1
+    return sealed[:at] + b'A' + sealed[at + 1:]
+
+
+def log_lines(r, since):
+    """What the log says of replies since then, without ids, times and sizes."""
+    with open(os.path.join(r.dir, 'log', 'sealrelayd.log'), encoding='utf-8') as file:
+        lines = [line for line in file.readlines()[since:] if 'stage=flow.reply' in line]
+    return {re.sub(r'(id|entry|ms|bytes)=\S+', r'\1', line) for line in lines}
+
+
+def log_length(r):
+    with open(os.path.join(r.dir, 'log', 'sealrelayd.log'), encoding='utf-8') as file:
+        return len(file.readlines())
+
+
+@case
+def whatever_is_not_proven_gets_one_answer(r):
+    policy(r)
+    talk, other = Conversation(r), Conversation(r, 'carol')
+    since = log_length(r)
+    answers = {}
+    for name, (data, passed) in refused_kinds(r, talk, other).items():
+        answers[name] = reply(r, data, talk.reverse, want=None, passed=passed)
+    assert set(answers.values()) == {REFUSED}, {n: a for n, a in answers.items() if a != REFUSED}
+    assert len(log_lines(r, since)) == 1, log_lines(r, since)
+    lmtp = os.path.join(r.dir, 'run', 'lmtp.sock')
+    dropped = r.sealctl('status')['relay']['receive']['dropped']
+    said = set()
+    kinds = refused_kinds(r, talk, other)
+    for name, (data, passed) in kinds.items():
+        text = reply(r, data, talk.reverse, want='250', passed=passed, where=lmtp)
+        said.add(re.sub('queued as [a-z2-7]{16}', 'queued as ID', text))
+    assert said == {'250 2.0.0 Done: queued as ID'}, said
+    assert r.sealctl('status')['relay']['receive']['dropped'] == dropped + len(kinds)
+    r.wait_until(lambda: not r.sealctl('queue', 'list'), 'the queue is empty')
+    talk.box.nothing()
+    other.box.nothing()
+    assert not r.inbox.fresh(), 'the user was told something'
+
+
+@case
+def nobody_can_have_a_reply_sent_again(r):
+    policy(r)
+    talk, other = Conversation(r), Conversation(r, 'carol')
+    signed = r.client.sign(replies.entity())
+    sealed = r.client.encrypt(signed, [talk.cert])
+    header = replies.fields(talk.reverse)
+    data = replies.message(header, sealed)
+    reply(r, data, talk.reverse)
+    arrived(talk.box)
+    reply(r, data, talk.reverse)  # a client that missed the answer
+    reply(r, replies.message(replies.fields(talk.reverse), r.client.encrypt(signed, [talk.cert])),
+          talk.reverse)
+    r.restart('sealrelayd')
+    reply(r, data, talk.reverse)
+    for again in (r.client.encrypt(signed, [other.cert]),
+                  r.client.encrypt(signed, [other.cert, talk.cert]), signed):
+        text = reply(r, replies.message(header, again), other.reverse, want=None)
+        assert text == REFUSED, text
+    r.wait_until(lambda: not r.sealctl('queue', 'list'), 'the queue is empty')
+    talk.box.nothing()
+    other.box.nothing()
+    # signed only: the copies of one message
+    time.sleep(1)
+    header = replies.fields(talk.reverse, cc=other.reverse)
+    data = replies.message(header, r.client.sign(replies.entity(b'Hello both.\n')))
+    reply(r, data, talk.reverse)
+    reply(r, data, other.reverse)
+    arrived(talk.box)
+    arrived(other.box)
+
+
+@case
+def a_profile_may_waive_the_pass_or_the_signature(r):
+    talk = Conversation(r)
+    policy(r, reply_pass='waived')
+    reply(r, good(r, talk), talk.reverse, passed=False)
+    arrived(talk.box)
+    bare = replies.message(replies.fields(talk.reverse),
+                           r.client.encrypt(replies.entity(), [talk.cert]))
+    assert reply(r, bare, talk.reverse, want=None) == REFUSED
+    policy(r, reply_signature='waived')
+    assert reply(r, bare, talk.reverse, want=None, passed=False) == REFUSED
+    reply(r, bare, talk.reverse)
+    arrived(talk.box)
+    plain = replies.message(replies.fields(talk.reverse), replies.entity())
+    assert reply(r, plain, talk.reverse, want=None) == REFUSED
+    bad = replies.message(replies.fields(talk.reverse), r.client.sealed(
+        replies.entity(), [talk.cert], identity=r.stranger))
+    assert reply(r, bad, talk.reverse, want=None) == REFUSED
+    profile = policy(r, reply_signature='waived', plain='yes')
+    reply(r, plain, talk.reverse)
+    arrived(talk.box)
+    for words in (['--reply-pass', 'waived'], ['--reply-signature', 'required']):
+        try:
+            r.sealctl('profile', 'policy', profile, *words)
+        except AssertionError:
+            continue
+        raise AssertionError('%s was taken' % words)
+    policy(r)
+
+
+@case
+def guessing_without_a_pass_is_slowed_down_and_the_user_is_not(r):
+    talk = Conversation(r)
+    policy(r, reply_pass='waived')
+    bare = replies.message(replies.fields(talk.reverse),
+                           r.client.encrypt(replies.entity(), [talk.cert]))
+    answers = [reply(r, bare, talk.reverse, want=None, passed=False) for _ in range(22)]
+    slow = [text for text in answers if text.startswith('451 4.7.1')]
+    assert slow and answers[0] == REFUSED and answers[-1] == slow[0], answers
+    reply(r, good(r, talk), talk.reverse)
+    arrived(talk.box)
+    policy(r)
+
+
+@case
+def a_verdict_that_cannot_be_had_defers(r):
+    talk = Conversation(r)
+    STUB.set(trouble='closed')
+    text = send(r, [talk.reverse], good(r, talk))
+    assert text.startswith('451 4.7.0'), text
+    reply(r, good(r, talk), talk.reverse)
+    arrived(talk.box)
+
+
+def notice(r):
+    found = r.inbox.wait()
+    assert len(found) == 1, '%d notices' % len(found)
+    with open(found[0], 'rb') as file:
+        return r.user.open(mail.to_crlf(file.read()))[0].decode()
+
+
+@case
+def a_proven_reply_that_cannot_leave_is_explained_by_sealed_mail(r):
+    talk = Conversation(r)
+    r.inbox.fresh()
+    data = replies.message(replies.fields('%s, outside@shop.example.net' % talk.reverse),
+                           r.client.sealed(replies.entity(), [talk.cert]))
+    text = reply(r, data, talk.reverse, want=None)
+    assert text == '550 5.6.0 Reply cannot be sent on, a sealed notice says why', text
+    said = notice(r)
+    assert talk.reverse in said and 'To or Cc names an address' in said, said
+    policy(r, onward='required')
+    assert reply(r, good(r, talk), talk.reverse, want=None).startswith('550 5.6.0')
+    assert 'certificate' in notice(r)
+    policy(r)
+    reply(r, good(r, talk), talk.reverse)
+    arrived(talk.box)
+
+
+@case
+def who_may_be_written_to_is_said_at_rcpt(r):
+    def rcpt(*words):
+        return send(r, list(words), b'x')
+    talk = Conversation(r)
+    unknown = 'r-aaaaaaaaaaaaaaaa@relay.example.com'
+    assert rcpt(unknown).startswith('550 5.1.1'), rcpt(unknown)
+    assert rcpt(unknown.replace('relay', 'no-relay')).startswith('550 5.1.1')
+    nobody = receive(r, replies.fresh_id('shop.example.net'), 'nobody-at-all', mail_from='')
+    nobody = judge.from_address(mail.split(nobody)[0])
+    assert rcpt(nobody).startswith('550 5.1.1'), rcpt(nobody)
+    foreign = receive(r, replies.fresh_id('shop.example.net'), 'b\u00fcro@shop.example.net',
+                      mail_from='bob@shop.example.net')
+    foreign = judge.from_address(mail.split(foreign)[0])
+    assert rcpt(foreign).startswith('550 5.6.7'), rcpt(foreign)
+    r.stop('sealhsmd')
+    text = rcpt(talk.reverse)
+    r.start('sealhsmd')
+    assert text.startswith('45'), text
+    r.wait_until(lambda: reply(r, good(r, talk), talk.reverse, want=None).startswith('250'), 'back')
+
+
+@case
+def a_reply_that_comes_back_is_told_to_the_user_and_counts_for_nothing(r):
+    talk = Conversation(r, 'dave')
+    r.next_hop.has(hop.USER, hop.SENDER)  # and dave is gone
+    r.inbox.fresh()
+    ident = replies.fresh_id()
+    reply(r, good(r, talk, b'A secret for Dave.\n', ident=ident), talk.reverse)
+    said = notice(r)
+    assert talk.reverse in said and 'Status: 5.1.1' in said and ident in said, said
+    assert 'secret' not in said and 'hop' not in said and 'dave' not in said, said
+    assert r.sealctl('profile', 'list')[0]['state'] == 'active'
+    for entry in r.sealctl('queue', 'list'):
+        r.sealctl('queue', 'drop', entry['id'], '--yes')
+    r.next_hop.has(hop.USER, *(name + '@shop.example.net' for name in ('bob', 'carol', 'dave')))
+
+
+@case
+def samples_of_other_projects_are_refused_and_leave_nothing(r):
+    talk = Conversation(r)
+    words = (b'multipart/signed', b'application/pkcs7-mime', b'application/x-pkcs7-mime')
+    n = 0
+    for passed in (True, False):
+        STUB.set(PASS if passed else answer())
+        for name, raw in corpus.messages(SAMPLES, 1):
+            data = mail.to_crlf(raw)
+            if not any(word in data.lower() for word in words):
+                continue
+            text = send(r, [talk.reverse], data)
+            n += 1
+            assert text == REFUSED or re.match('55[04] 5.(3.4|6.0) ', text), (name, text)
+    assert n > 50 or not SAMPLES, n
+    r.wait_until(lambda: not r.sealctl('queue', 'list'), 'the queue is empty')
+    talk.box.nothing()
+    assert not r.inbox.fresh()
+    print('    %d samples' % n)
+
+
+def stranger(r):
+    """A key with a certificate for the user's mailbox that nobody has enrolled."""
+    path = os.path.join(r.user_folder, 'stranger.pem')
+    key = judge.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', path,
+                     '-subj', '/CN=Alice', '-days', '30', '-addext',
+                     'subjectAltName=email:' + MAILBOX])
+    with open(path, 'ab') as file:
+        file.write(key)
+    return path
+
+
 def main(build, cases=None):
     failed = 0
     cases = cases or CASES
@@ -145,6 +471,7 @@ def main(build, cases=None):
         next_hop.has(hop.USER, *(name + '@shop.example.net' for name in ('bob', 'carol', 'dave')))
         r.next_hop = next_hop
         r.client = replies.Client(r.user.identity, r.user_folder)
+        r.stranger = stranger(r)
         r.user_cert = judge.run(['openssl', 'x509', '-in', r.user.identity])
         r.configure('sealrelayd', 'verdict', 'source = rspamd',
                     'rspamd = http://127.0.0.1:%d' % STUB.port, 'timeout = 2s')

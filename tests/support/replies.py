@@ -30,6 +30,8 @@ def fields(to, sender=MAILBOX, subject='Re: hello', ident=None, references=(), c
 
 
 def entity(body=b'Hello Bob.\n', head=b''):
+    """No two are equal: what is signed twice within a second is one message sent twice."""
+    body += b'-- \n%s\n' % uuid.uuid4().hex.encode()
     return head + b'Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n' + body
 
 
