@@ -129,7 +129,7 @@ def a_reply_arrives_from_the_alias_and_the_answer_threads(r):
     got = arrived(talk.box)
     assert got['From'] == ALIAS and got['To'] == 'bob@shop.example.net', got.items()
     assert got['In-Reply-To'] == talk.ident and got['References'] == talk.ident
-    assert got.get_content().startswith('Dear Bob, gr\xfc\xdfe. ' + ALIAS + '\n'), got.get_content()
+    assert got.get_content().splitlines()[0] == 'Dear Bob, gr\xfc\xdfe. ' + ALIAS, got.get_content()
     assert got['Message-ID'].endswith('@relay.example.com>')
     back = receive(r, replies.fresh_id('shop.example.net'), 'bob@shop.example.net',
                    [talk.ident, got['Message-ID']])
