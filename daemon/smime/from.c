@@ -57,7 +57,7 @@ static bool name_is(const GENERAL_NAME *name, const char *folded)
     return strcmp(text, folded) == 0;
 }
 
-static bool certificate_names(X509 *cert, const char *folded)
+bool signer_names(X509 *cert, const char *folded)
 {
     GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
     bool found = false;
@@ -82,6 +82,5 @@ enum err signer_is_from(const struct message *header, X509 *cert)
     if (list.n != 1)
         return refused("not exactly one mailbox");
     address_fold(list.items[0].addr);
-    return certificate_names(cert, list.items[0].addr) ? ERR_OK
-                                                       : refused("is not the signer's address");
+    return signer_names(cert, list.items[0].addr) ? ERR_OK : refused("is not the signer's address");
 }

@@ -8,15 +8,13 @@
 #include "daemon/smime/seal.h"
 #include "daemon/base/id.h"
 #include "daemon/smime/armor.h"
+#include "daemon/smime/encrypt.h"
 #include "daemon/smime/signed.h"
 
 #include <openssl/cms.h>
-#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <string.h>
-
-#define CHUNK_BYTES 65536u
 
 void seal_header_append(struct buf *out)
 {
@@ -31,51 +29,6 @@ static void cms_free(CMS_ContentInfo **cms)
 {
     CMS_ContentInfo_free(*cms);
     *cms = NULL;
-}
-
-/* ECDH with the SHA-256 KDF: OpenSSL's own default is SHA-1 (RFC 5753 7.1.4). */
-static bool recipient_add(CMS_ContentInfo *cms, X509 *cert)
-{
-    CMS_RecipientInfo *ri = CMS_add1_recipient_cert(cms, cert, CMS_KEY_PARAM);
-    EVP_PKEY_CTX *ctx;
-
-    if (!ri)
-        return false;
-    if (CMS_RecipientInfo_type(ri) != CMS_RECIPINFO_AGREE)
-        return CMS_RecipientInfo_type(ri) == CMS_RECIPINFO_TRANS;
-    ctx = CMS_RecipientInfo_get0_pkey_ctx(ri);
-    return ctx && EVP_PKEY_CTX_set_ecdh_kdf_md(ctx, EVP_sha256()) > 0;
-}
-
-static enum err enveloped_new(const STACK_OF(X509) * recipients, CMS_ContentInfo **out)
-{
-    CLEANUP(cms_free) CMS_ContentInfo *cms = NULL;
-    int n = recipients ? sk_X509_num(recipients) : 0;
-
-    if (n < 1)
-        return err_note(ERR_BUG, "seal_run", "no recipient");
-    cms = CMS_encrypt(NULL, NULL, EVP_aes_256_cbc(), CMS_BINARY | CMS_STREAM | CMS_PARTIAL);
-    if (!cms)
-        return err_note_openssl(ERR_BUG, "CMS_encrypt");
-    for (int i = 0; i < n; i++)
-        if (!recipient_add(cms, sk_X509_value(recipients, i)))
-            return err_note_openssl(ERR_BUG, "CMS_add1_recipient_cert");
-    *out = cms;
-    cms = NULL;
-    return ERR_OK;
-}
-
-static enum err pipe_write(BIO *bio, struct bytes data)
-{
-    while (data.len) {
-        int n = (int)(data.len < CHUNK_BYTES ? data.len : CHUNK_BYTES);
-
-        if (BIO_write(bio, data.data, n) != n)
-            return err_note_openssl(ERR_BUG, "BIO_write");
-        data.data += n;
-        data.len -= (size_t)n;
-    }
-    return ERR_OK;
 }
 
 static enum err pipe_write_buf(BIO *bio, const struct buf *b)
@@ -158,8 +111,10 @@ static enum err entity_write(BIO *pipe, const struct seal_job *job, CMS_ContentI
     return e;
 }
 
-static enum err sealed_write(BIO *pipe, const struct seal_job *job)
+/* The signed entity, on its way into the encryption. */
+static enum err sealed_write(void *ctx, BIO *pipe)
 {
+    const struct seal_job *job = ctx;
     CLEANUP(cms_free) CMS_ContentInfo *signature = NULL;
     boundary_text boundary;
     enum err e = boundary_new(boundary);
@@ -170,50 +125,12 @@ static enum err sealed_write(BIO *pipe, const struct seal_job *job)
         e = opening_write(pipe, boundary);
     if (!e)
         e = entity_write(pipe, job, signature);
-    if (!e)
-        e = closing_write(pipe, boundary, signature);
-    if (!e && BIO_flush(pipe) != 1)
-        e = err_note_openssl(ERR_BUG, "CMS_dataFinal");
-    return e;
-}
-
-/* The encrypting stages above armor, run to their end and released. */
-static enum err envelope_write(const struct seal_job *job, CMS_ContentInfo *envelope, BIO *armor)
-{
-    BIO *pipe = BIO_new_CMS(armor, envelope);
-    enum err e;
-
-    if (!pipe)
-        return err_note_openssl(ERR_BUG, "BIO_new_CMS");
-    e = sealed_write(pipe, job);
-    while (pipe && pipe != armor) {
-        BIO *next = BIO_pop(pipe);
-
-        BIO_free(pipe);
-        pipe = next;
-    }
-    return e;
+    return e ? e : closing_write(pipe, boundary, signature);
 }
 
 enum err seal_run(const struct seal_job *job, seal_sink sink, void *ctx)
 {
-    CLEANUP(cms_free) CMS_ContentInfo *envelope = NULL;
-    BIO *armor;
-    enum err e;
+    struct seal_job mine = *job;
 
-    ERR_clear_error();
-    e = enveloped_new(job->recipients, &envelope);
-    if (e)
-        return e;
-    armor = armor_new(sink, ctx);
-    if (!armor)
-        return ERR_NOMEM;
-    e = envelope_write(job, envelope, armor);
-    if (!e)
-        e = armor_finish(armor);
-    if (armor_error(armor))
-        e = armor_error(armor); /* the cause; what OpenSSL made of it is its echo */
-    BIO_free(armor);
-    ERR_clear_error();
-    return e;
+    return encrypt_run(job->recipients, EVP_aes_256_cbc(), sealed_write, &mine, sink, ctx);
 }

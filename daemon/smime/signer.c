@@ -128,7 +128,7 @@ static enum err form_judge(struct bytes ber, bool detached, struct signature *s)
 
 /* ---- signer ---- */
 
-static bool key_is_good(X509 *cert)
+bool signer_key_is_good(X509 *cert)
 {
     const EVP_PKEY *key = X509_get0_pubkey(cert);
     int bits = key ? EVP_PKEY_get_bits(key) : 0;
@@ -138,13 +138,26 @@ static bool key_is_good(X509 *cert)
     return key && EVP_PKEY_is_a(key, "EC") && bits >= 256;
 }
 
+enum err signature_read(struct bytes ber, CMS_ContentInfo *cms, bool detached,
+                        struct signature *out)
+{
+    struct signature s = {.cms = cms};
+    enum err e = form_judge(ber, detached, &s);
+
+    if (e)
+        signature_clear(&s);
+    else
+        *out = s;
+    return e;
+}
+
 static enum err signer_find(const struct open_job *job, struct signature *s)
 {
     for (size_t i = 0; i < job->n_user_certs; i++) {
         const uint8_t *p = job->user_certs[i].data;
         X509 *cert = d2i_X509(NULL, &p, (long)job->user_certs[i].len);
 
-        if (cert && CMS_SignerInfo_cert_cmp(s->signer, cert) == 0 && key_is_good(cert)) {
+        if (cert && CMS_SignerInfo_cert_cmp(s->signer, cert) == 0 && signer_key_is_good(cert)) {
             s->cert = cert;
             return ERR_OK;
         }
@@ -156,8 +169,8 @@ static enum err signer_find(const struct open_job *job, struct signature *s)
 enum err signature_take(const struct open_job *job, struct bytes ber, CMS_ContentInfo *cms,
                         bool detached, struct signature *out)
 {
-    struct signature s = {.cms = cms};
-    enum err e = form_judge(ber, detached, &s);
+    struct signature s = {0};
+    enum err e = signature_read(ber, cms, detached, &s);
 
     if (!e)
         e = signer_find(job, &s);

@@ -15,9 +15,18 @@
 struct signature {
     CMS_ContentInfo *cms;
     CMS_SignerInfo *signer;
-    X509 *cert; /* the enrolled one */
+    X509 *cert; /* the signer's; NULL until it is found */
     int64_t signing_time_s;
 };
+
+/* signature_read - judge a SignedData by its form alone, whoever signed: bounds, exactly one
+ * SignerInfo, digest, signed attributes each there once. cms, detached, out: as signature_take.
+ * Errors: ERR_REFUSED, ERR_NOMEM. */
+enum err signature_read(struct bytes ber, CMS_ContentInfo *cms, bool detached,
+                        struct signature *out);
+
+/* signer_key_is_good - RSA of 2048 to 8192 bits, or EC of 256 and more. */
+bool signer_key_is_good(X509 *cert);
 
 /* signature_take - judge a SignedData by its form: bounds, exactly one SignerInfo, digest, signed
  * attributes, and a certificate of job's among those it may name.
@@ -40,6 +49,9 @@ struct bytes signature_content(const struct signature *s);
  * Fills the signer's part of out. Errors: ERR_REFUSED, ERR_NOMEM. */
 enum err signature_judge(const struct open_job *job, const struct signature *s,
                          struct open_result *out);
+
+/* signer_names - is an address, folded, one of cert's rfc822Names, case ignored? */
+bool signer_names(X509 *cert, const char *folded);
 
 /* signer_is_from - has header exactly one From field with exactly one mailbox, and is that one of
  * cert's rfc822Names, case ignored?
