@@ -60,6 +60,10 @@ static const char *const store_steps[STORE_SCHEMA] = {
     "  outer_look BLOB NOT NULL, own BLOB NOT NULL, outer BLOB NOT NULL, at_s INTEGER NOT NULL,"
     "  UNIQUE (alias, own_look)) STRICT;"
     "CREATE UNIQUE INDEX thread_outer ON thread (alias, outer_look);",
+    "CREATE TABLE correspondent_cert (correspondent INTEGER PRIMARY KEY"
+    "  REFERENCES correspondent ON DELETE CASCADE, sealed BLOB NOT NULL) STRICT;"
+    "CREATE TABLE greeting (user TEXT PRIMARY KEY REFERENCES user ON DELETE CASCADE,"
+    "  profile TEXT NOT NULL, entry TEXT NOT NULL, sent INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
 };
 
 static const struct sql_schema store_schema = {
