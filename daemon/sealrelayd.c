@@ -10,6 +10,8 @@
 #include "daemon/deliver/runner.h"
 #include "daemon/flow/bounce.h"
 #include "daemon/flow/forward.h"
+#include "daemon/flow/greet.h"
+#include "daemon/flow/introduce.h"
 #include "daemon/flow/notice.h"
 #include "daemon/flow/trial.h"
 #include "daemon/listen.h"
@@ -38,10 +40,12 @@ struct relay {
     struct store *store;
     struct queue *queue;
     struct verdict_checker *verdict;
+    struct trust *trust;
     struct forward forward;
     struct receive *server;
     struct runner *runner;
     struct bounce *bounce;
+    struct greet *greet;
     atomic_bool draining;
     struct relay_verbs verbs;
     struct control *control;
@@ -130,6 +134,7 @@ static void fill_forward(struct relay *r)
         .hsm = r->hsm,
         .queue = r->queue,
         .verdict = r->verdict,
+        .trust = r->trust,
         .draining = &r->draining,
         .relay_id = c->hostname,
         .hop_domains = r->hop_domains,
@@ -190,6 +195,17 @@ static enum err notify_keys(void *flow, const char *profile)
     return notice_keys(flow, profile, clock_now_s());
 }
 
+static void greet_soon(void *greet)
+{
+    greet_kick(greet);
+}
+
+static enum err introduce_to(void *flow, const char *alias, const char *address,
+                             struct store_correspondent *out)
+{
+    return introduce(flow, alias, address, clock_now_s(), out);
+}
+
 static enum err try_message(void *flow, const struct trial *t, struct reply *answer_out)
 {
     return trial_run(flow, t, answer_out);
@@ -222,6 +238,9 @@ static enum err start_control(struct relay *r)
                                     .flow = &r->forward,
                                     .profile_notify = notify_profile,
                                     .keys_notify = notify_keys,
+                                    .profile_greet = greet_soon,
+                                    .greet = r->greet,
+                                    .introduce = introduce_to,
                                     .message_try = try_message,
                                     .message_max_bytes = c->message_size};
     return control_start(c->control_socket, user ? user->pw_uid : (uid_t)-1, relay_verbs,
@@ -237,6 +256,9 @@ static enum err relay_open(struct relay *r)
     e = open_verdict(r);
     if (e)
         return fail("verdict", e);
+    e = trust_open(r->config.trust, &r->trust);
+    if (e)
+        return fail("trust", e);
     fill_hops(r);
     fill_forward(r);
     forward_counters_name(&r->forward);
@@ -249,6 +271,9 @@ static enum err relay_open(struct relay *r)
     e = bounce_start(&r->forward, &r->bounce);
     if (e)
         return fail("bounces", e);
+    e = greet_start(&r->forward, &r->greet);
+    if (e)
+        return fail("greetings", e);
     e = start_control(r);
     return e ? fail("control", e) : ERR_OK;
 }
@@ -259,8 +284,10 @@ static void relay_close(struct relay *r)
     control_stop(r->control);
     receive_free(r->server);
     runner_stop(r->runner);
+    greet_stop(r->greet);
     bounce_stop(r->bounce);
     verdict_close(r->verdict);
+    trust_free(r->trust);
     queue_close(r->queue);
     store_close(r->store);
     hsm_free(r->hsm);
@@ -301,6 +328,10 @@ static int check_config(struct relay *r)
         e = verdict_ping(r->verdict);
     if (e) {
         (void)fail("verdict", e);
+        return EX_CONFIG;
+    }
+    if (trust_open(r->config.trust, &r->trust)) {
+        (void)fail("trust", ERR_CONFIG);
         return EX_CONFIG;
     }
     (void)puts("configuration is good");

@@ -242,6 +242,8 @@ instance_enrol()
         instance_fail "the activation code cannot be read"
     $SEALCTL profile activate "$profile" "$code" >>"$DIR/log/operator.log"
     mkdir -p "$DIR/mail/opened" && mv "$MAILDIR"/new/* "$DIR/mail/opened/"
+    wait_for 60 have_mail || instance_fail "the greeting did not arrive"
+    mv "$MAILDIR"/new/* "$DIR/mail/opened/"
 }
 
 have_mail()

@@ -40,6 +40,7 @@ static const struct ini_key keys[] = {
     CONFIG("verdict", "timeout", INI_TIME, verdict_timeout_s, 1, 15, false),
     CONFIG("verdict", "password_file", INI_STRING, verdict_password_file, 0, 0, false),
     CONFIG("verdict", "authserv_id", INI_STRING, authserv_id, 0, 0, false),
+    CONFIG("smime", "trust", INI_STRING, trust, 0, 0, false),
     CONFIG("limits", "connections", INI_UINT, connections, 1, 10000, false),
     CONFIG("limits", "connections_per_peer", INI_UINT, connections_per_peer, 1, 10000, false),
     CONFIG("limits", "socketmap_connections", INI_UINT, socketmap_connections, 1, 10000, false),

@@ -43,6 +43,8 @@ struct relay_config {
     unsigned verdict_timeout_s;
     char *verdict_password_file;
     char *authserv_id;
+    /* [smime] */
+    char *trust; /* PEM file or folder; NULL: nobody is trusted */
     /* [limits] */
     unsigned connections;
     unsigned connections_per_peer;

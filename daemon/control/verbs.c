@@ -216,6 +216,18 @@ static enum err verb_profile_keys(void *ctx, const cJSON *request, cJSON *answer
                : err_note(ERR_WRONG_STATE, "profile.keys", "this relay sends no notices");
 }
 
+static enum err verb_profile_activated(void *ctx, const cJSON *request, cJSON *answer)
+{
+    const struct relay_verbs *v = ctx;
+    const char *profile;
+    enum err e = verb_need_profile(request, &profile);
+
+    (void)answer;
+    if (!e && v->profile_greet)
+        v->profile_greet(v->greet);
+    return e;
+}
+
 static enum err verb_profile_forget(void *ctx, const cJSON *request, cJSON *answer)
 {
     const struct relay_verbs *v = ctx;
@@ -235,6 +247,10 @@ const struct control_verb relay_verbs[] = {
     {"alias.remove", verb_alias_remove},
     {"alias.list", verb_alias_list},
     {"correspondent.list", verb_correspondent_list},
+    {"correspondent.show", verb_correspondent_show},
+    {"correspondent.import", verb_correspondent_import},
+    {"correspondent.forget", verb_correspondent_forget},
+    {"correspondent.add", verb_correspondent_add},
     {"queue.list", verb_queue_list},
     {"queue.show", verb_queue_show},
     {"queue.hold", verb_queue_hold},
@@ -248,6 +264,7 @@ const struct control_verb relay_verbs[] = {
     {"drain.status", verb_drain_status},
     {"profile.notify", verb_profile_notify},
     {"profile.keys", verb_profile_keys},
+    {"profile.activated", verb_profile_activated},
     {"profile.forget", verb_profile_forget},
     {"profile.policy", verb_profile_policy},
     {"profile.suspension", verb_profile_suspension},

@@ -39,6 +39,12 @@ struct relay_verbs {
     enum err (*profile_notify)(void *flow, const char *profile);
     /* Tell a user, sealed, which keys are enrolled now. NULL: this relay sends no notices. */
     enum err (*keys_notify)(void *flow, const char *profile);
+    /* A profile was activated: greet its user, soon. NULL: this relay greets nobody. */
+    void (*profile_greet)(void *greet);
+    void *greet;
+    /* Make a correspondent who has not written yet. NULL: this relay makes none. */
+    enum err (*introduce)(void *flow, const char *alias, const char *address,
+                          struct store_correspondent *out);
     /* What would become of a message: trial_run(). NULL: this relay takes no mail. */
     enum err (*message_try)(void *flow, const struct trial *t, struct reply *answer_out);
     uint64_t message_max_bytes;

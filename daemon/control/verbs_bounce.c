@@ -2,6 +2,7 @@
 /* verbs_bounce.c - what failed for good, here or behind the next hop: the operator's alarms. */
 #include "daemon/control/verbs_internal.h"
 #include "daemon/store/bounce.h"
+#include "daemon/store/greeting.h"
 
 #define FAILURES_TOLD 5 /* the latest; the rest is in the list of the queue */
 
@@ -71,6 +72,15 @@ enum err verb_profile_suspension(void *ctx, const cJSON *request, cJSON *answer)
     return ERR_OK;
 }
 
+/* Its next activation is greeted like the first. */
+static enum err greeting_renew(const struct relay_verbs *v, const char *profile)
+{
+    CLEANUP(hsm_profile_clear) struct hsm_profile p = {0};
+    enum err e = hsm_profile_get(v->hsm, profile, &p);
+
+    return e || p.state == PROFILE_ACTIVE ? e : store_greeting_clear_profile(v->store, profile);
+}
+
 enum err verb_profile_resumed(void *ctx, const cJSON *request, cJSON *answer)
 {
     const struct relay_verbs *v = ctx;
@@ -78,5 +88,7 @@ enum err verb_profile_resumed(void *ctx, const cJSON *request, cJSON *answer)
     enum err e = verb_need_profile(request, &profile);
 
     (void)answer;
+    if (!e)
+        e = greeting_renew(v, profile);
     return e ? e : store_suspension_clear(v->store, profile);
 }

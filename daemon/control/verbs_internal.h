@@ -14,6 +14,12 @@ enum err verb_alias_remove(void *ctx, const cJSON *request, cJSON *answer);
 enum err verb_alias_list(void *ctx, const cJSON *request, cJSON *answer);
 enum err verb_correspondent_list(void *ctx, const cJSON *request, cJSON *answer);
 
+/* verbs_correspondent.c */
+enum err verb_correspondent_show(void *ctx, const cJSON *request, cJSON *answer);
+enum err verb_correspondent_import(void *ctx, const cJSON *request, cJSON *answer);
+enum err verb_correspondent_forget(void *ctx, const cJSON *request, cJSON *answer);
+enum err verb_correspondent_add(void *ctx, const cJSON *request, cJSON *answer);
+
 /* verbs_bounce.c: what failed, what came back about it, and whom it suspended */
 enum err add_bounces(const struct relay_verbs *v, cJSON *answer);
 enum err verb_profile_suspension(void *ctx, const cJSON *request, cJSON *answer);

@@ -8,6 +8,7 @@
 #include "daemon/base/failpoint.h"
 #include "daemon/base/log.h"
 #include "daemon/flow/cert_cache.h"
+#include "daemon/flow/onward.h"
 #include "daemon/flow/origin.h"
 #include "daemon/flow/parcel.h"
 #include "daemon/flow/verdict_lines.h"
@@ -31,6 +32,7 @@ static void parcel_clear(struct parcel *p)
 {
     message_clear(&p->message);
     rewrite_parties_clear(&p->parties);
+    peer_signature_clear(&p->signature);
     hsm_profile_clear(&p->profile);
     correspondent_clear(&p->sender);
     for (size_t i = 0; i < p->n_others; i++)
@@ -57,6 +59,14 @@ static enum err apply_policy(struct forward *f, const struct forward_job *job, s
     if (!e && failpoint("forward.policy"))
         e = ERR_BUSY;
     return e ? e : policy_sender(job->verdict, &policy, &p->marks);
+}
+
+/* Whatever is wrong with the sender's own signature is told, and stops nothing. */
+static enum err check_signature(struct forward *f, const struct forward_job *job, struct parcel *p)
+{
+    if (failpoint("forward.signature"))
+        return ERR_NOMEM;
+    return peer_verify(f->trust, &p->message, job->now_s, &p->signature);
 }
 
 /* A catch-all's new alias, made only for mail that is taken. */
@@ -107,7 +117,7 @@ static enum err rewrite(struct forward *f, const struct forward_job *job, struct
 {
     CLEANUP(verdict_lines_clear) struct verdict_lines verdict = {0};
     struct own_ids ids = {f->store, p->alias.id};
-    enum err e = verdict_lines_make(job->verdict, &p->marks, &p->profile, &verdict);
+    enum err e = verdict_lines_make(job->verdict, &p->marks, &p->profile, &p->signature, &verdict);
     struct rewrite_input in = {
         .message = &p->message,
         .parties = &p->parties,
@@ -302,6 +312,8 @@ static enum err forward_steps(struct forward *f, const struct forward_job *job,
     if (!e)
         e = done(job, &p, "forward.sender_policy", apply_policy(f, job, &p));
     if (!e)
+        e = done(job, &p, "forward.signature", check_signature(f, job, &p));
+    if (!e)
         e = done(job, &p, "forward.alias", find_alias(f, job, &p));
     if (!e)
         e = done(job, &p, "forward.sender", parcel_sender(f, job, &p));
@@ -317,6 +329,8 @@ static enum err forward_steps(struct forward *f, const struct forward_job *job,
         e = done(job, &p, "forward.sealed", seal_into_queue(f, job, &p));
     if (e)
         return e;
+    if (!job->trial)
+        onward_harvest(f->store, job->id, &p.signature, job->verdict, &p.sender.row, job->now_s);
     *out = p.writer;
     p.writer = NULL;
     return ERR_OK;

@@ -10,6 +10,7 @@
 #include "daemon/policy/policy.h"
 #include "daemon/queue/queue.h"
 #include "daemon/receive/receive.h"
+#include "daemon/smime/trust.h"
 #include "daemon/verdict/sender_verdict.h"
 
 #include <stdatomic.h>
@@ -41,6 +42,7 @@ struct forward {
     struct hsm *hsm;
     struct queue *queue;
     struct verdict_checker *verdict; /* NULL: senders are not checked */
+    const struct trust *trust;       /* who says whose signature is whose; NULL: nobody */
     const atomic_bool *draining;     /* while true nobody is a recipient for now */
     const char *relay_id;            /* in the loop field */
     const char *const *hop_domains;  /* domains that have a next hop of their own */

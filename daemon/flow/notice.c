@@ -9,9 +9,9 @@
 #include "daemon/store/bounce.h"
 #include "hsm/provider/provider.h"
 
-#include <openssl/crypto.h>
 #include <openssl/x509.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct notice {
@@ -19,7 +19,7 @@ struct notice {
     struct hsm_sender sender;
     X509 *signer;
     EVP_PKEY *key;
-    STACK_OF(X509) * intermediate;
+    STACK_OF(X509) * bag; /* intermediate, and what the letter brings along */
     STACK_OF(X509) * recipients;
 };
 
@@ -29,7 +29,7 @@ static void notice_clear(struct notice *n)
     hsm_sender_clear(&n->sender);
     X509_free(n->signer);
     EVP_PKEY_free(n->key);
-    sk_X509_pop_free(n->intermediate, X509_free);
+    sk_X509_pop_free(n->bag, X509_free);
     sk_X509_pop_free(n->recipients, X509_free);
 }
 
@@ -95,11 +95,11 @@ static enum err notice_prepare(struct forward *f, const char *profile, int64_t n
     if (e)
         return e;
     n->signer = cert_parse(buf_bytes(&n->sender.cert));
-    n->intermediate = sk_X509_new_null();
+    n->bag = sk_X509_new_null();
     n->recipients = sk_X509_new_null();
-    if (!n->signer || !n->intermediate || !n->recipients)
+    if (!n->signer || !n->bag || !n->recipients)
         return err_note_openssl(ERR_TAMPERED, "notice key");
-    e = push(n->intermediate, buf_bytes(&n->profile.intermediate));
+    e = push(n->bag, buf_bytes(&n->profile.intermediate));
     for (size_t i = 0; !e && i < n->profile.n_certs; i++)
         e = push(n->recipients, buf_bytes(&n->profile.certs[i].der));
     key.reverse = n->sender.reverse;
@@ -152,7 +152,7 @@ static enum err notice_seal(const struct notice *n, struct bytes outer, const ch
                             .signer = n->signer,
                             .signer_key = n->key,
                             .key_error = provider_last_error,
-                            .extra_certs = n->intermediate,
+                            .extra_certs = n->bag,
                             .signing_time_s = now_s,
                             .recipients = n->recipients};
     enum err e;
@@ -173,130 +173,98 @@ static enum err notice_seal(const struct notice *n, struct bytes outer, const ch
     return e ? e : seal_run(&seal, sink_to_queue, writer);
 }
 
-/* What a notice says. */
-struct words {
-    const char *subject;
-    const char *text;
-    const char *closes; /* the failure that the first of them closes; NULL */
-    int64_t now_s;
-};
-
-static enum err notice_to(struct forward *f, const struct notice *n, const char *mailbox,
-                          const struct words *w)
+/* One mailbox's entry, uncommitted. */
+static enum err notice_to(struct forward *f, const struct notice *n,
+                          const struct notice_letter *letter, size_t mailbox, int64_t now_s,
+                          struct queue_writer **out)
 {
+    const char *address = n->profile.addresses[mailbox];
     struct queue_envelope envelope = {.direction = QUEUE_NOTICE,
                                       .profile = n->profile.profile,
-                                      .hop = forward_hop(f, mailbox),
+                                      .hop = forward_hop(f, address),
                                       .mail_from = "",
-                                      .rcpt_to = mailbox,
-                                      .closes = w->closes};
+                                      .rcpt_to = address,
+                                      .closes = mailbox == 0 ? letter->closes : NULL};
     CLEANUP(buf_clear) struct buf outer = {0};
     struct queue_writer *writer = NULL;
-    enum err e = id_new(envelope.id);
+    enum err e = ERR_OK;
 
+    if (letter->id && mailbox == 0)
+        memcpy(envelope.id, letter->id, sizeof envelope.id);
+    else
+        e = id_new(envelope.id);
     if (!e)
-        e = notice_header(n, envelope.id, mailbox, w->subject, w->now_s, &outer);
+        e = notice_header(n, envelope.id, address, letter->subject, now_s, &outer);
     if (!e)
-        e = queue_begin(f->queue, &envelope, w->now_s, &writer);
+        e = queue_begin(f->queue, &envelope, now_s, &writer);
     if (e)
         return e;
-    e = notice_seal(n, buf_bytes(&outer), w->text, w->now_s, writer);
+    e = notice_seal(n, buf_bytes(&outer), letter->text, now_s, writer);
+    log_event(e ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "flow.notice", envelope.id, e, -1, "profile=%s",
+              n->profile.profile);
     if (e)
         queue_abort(writer);
     else
-        e = queue_commit(f->queue, &writer, 1);
-    log_event(e ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "flow.notice", envelope.id, e, -1, "profile=%s",
-              n->profile.profile);
+        *out = writer;
     return e;
 }
 
-static enum err notice_put(struct forward *f, const char *profile, struct words *w)
+/* All mailboxes' entries, then one commit for all. */
+static enum err notice_to_all(struct forward *f, const struct notice *n,
+                              const struct notice_letter *letter, int64_t now_s)
+{
+    size_t n_mailboxes = n->profile.n_addresses;
+    struct queue_writer **batch = calloc(n_mailboxes + 1, sizeof *batch);
+    size_t done = 0;
+    enum err e = batch ? ERR_OK : err_note(ERR_NOMEM, "notice", "out of memory");
+
+    while (!e && done < n_mailboxes) {
+        e = notice_to(f, n, letter, done, now_s, &batch[done]);
+        done += e ? 0 : 1;
+    }
+    if (!e && done)
+        e = queue_commit(f->queue, batch, done);
+    else
+        while (done)
+            queue_abort(batch[--done]);
+    free(batch);
+    return e;
+}
+
+static enum err letter_certs(struct notice *n, const struct notice_letter *letter)
+{
+    int count = letter->certs ? sk_X509_num(letter->certs) : 0;
+
+    for (int i = 0; i < count; i++)
+        if (!X509_add_cert(n->bag, sk_X509_value(letter->certs, i),
+                           X509_ADD_FLAG_UP_REF | X509_ADD_FLAG_NO_DUP))
+            return err_note_openssl(ERR_NOMEM, "X509_add_cert");
+    return ERR_OK;
+}
+
+enum err notice_post(struct forward *f, const char *profile, const struct notice_letter *letter,
+                     int64_t now_s)
 {
     CLEANUP(notice_clear) struct notice n = {0};
-    enum err e = notice_prepare(f, profile, w->now_s, &n);
+    enum err e = notice_prepare(f, profile, now_s, &n);
 
-    for (size_t i = 0; !e && i < n.profile.n_addresses; i++) {
-        e = notice_to(f, &n, n.profile.addresses[i], w);
-        w->closes = NULL;
-    }
-    return e;
+    if (!e)
+        e = letter_certs(&n, letter);
+    return e ? e : notice_to_all(f, &n, letter, now_s);
 }
 
 enum err notice_send(struct forward *f, const char *profile, const char *subject, const char *text,
                      int64_t now_s)
 {
-    return notice_put(f, profile,
-                      &(struct words){.subject = subject, .text = text, .now_s = now_s});
+    struct notice_letter letter = {.subject = subject, .text = text};
+
+    return notice_post(f, profile, &letter, now_s);
 }
 
 enum err notice_send_closing(struct forward *f, const char *profile, const char *subject,
                              const char *text, const char *failure, int64_t now_s)
 {
-    struct words w = {.subject = subject, .text = text, .closes = failure, .now_s = now_s};
+    struct notice_letter letter = {.subject = subject, .text = text, .closes = failure};
 
-    return notice_put(f, profile, &w);
-}
-
-enum err notice_activation(struct forward *f, const char *profile, int64_t now_s)
-{
-    char code[HSM_CODE_LEN + 1];
-    CLEANUP(buf_wipe) struct buf text = {0};
-    enum err e = hsm_activation_code(f->hsm, profile, code);
-
-    if (e)
-        return e;
-    buf_printf(&text,
-               "Your mailbox is ready to take sealed mail.\r\n\r\n"
-               "To have all mail to your aliases sealed with your new certificate,\r\n"
-               "give this code to whoever runs your relay, or type it into its settings page:\r\n"
-               "\r\n    %s\r\n\r\n"
-               "That you can read this message proves that your certificate is installed.\r\n"
-               "Nobody else can read it; do not forward it.\r\n",
-               code);
-    OPENSSL_cleanse(code, sizeof code);
-    e = buf_error(&text);
-    return e ? e : notice_send(f, profile, "Activate your sealed mail", buf_str(&text), now_s);
-}
-
-/* "  SHA-256 fingerprint of a certificate, when it ends" */
-static enum err key_line(struct buf *text, struct bytes cert_der)
-{
-    uint8_t md[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    struct tm end;
-    X509 *cert = cert_parse(cert_der);
-    bool good = cert && X509_digest(cert, EVP_sha256(), md, &len) == 1 &&
-                ASN1_TIME_to_tm(X509_get0_notAfter(cert), &end) == 1;
-
-    X509_free(cert);
-    if (!good)
-        return err_note_openssl(ERR_TAMPERED, "user certificate");
-    buf_append_str(text, "    ");
-    for (unsigned i = 0; i < len; i++)
-        buf_printf(text, "%02x%s", md[i], i == len / 2 - 1 ? "\r\n    " : "");
-    buf_printf(text, "\r\n    until %04d-%02d-%02d\r\n\r\n", end.tm_year + 1900, end.tm_mon + 1,
-               end.tm_mday);
-    return buf_error(text);
-}
-
-enum err notice_keys(struct forward *f, const char *profile, int64_t now_s)
-{
-    CLEANUP(hsm_profile_clear) struct hsm_profile p = {0};
-    CLEANUP(buf_clear) struct buf text = {0};
-    enum err e = hsm_profile_get(f->hsm, profile, &p);
-
-    if (!e && p.n_certs == 0)
-        return ERR_OK; /* nobody is left who could read it */
-    buf_append_str(&text,
-                   "The keys that your mail is sealed to have changed, at the request of one "
-                   "of your keys.\r\n"
-                   "They are now those of the certificates with these SHA-256 "
-                   "fingerprints:\r\n\r\n");
-    for (size_t i = 0; !e && i < p.n_certs; i++)
-        e = key_line(&text, buf_bytes(&p.certs[i].der));
-    buf_append_str(&text, "If one of them is not yours, or one is missing, tell whoever runs your "
-                          "relay, and withdraw the key.\r\n");
-    if (!e)
-        e = buf_error(&text);
-    return e ? e : notice_send(f, profile, "Your keys have changed", buf_str(&text), now_s);
+    return notice_post(f, profile, &letter, now_s);
 }

@@ -8,6 +8,21 @@
 
 #include "daemon/flow/forward.h"
 
+#include <openssl/x509.h>
+
+struct notice_letter {
+    const char *subject;          /* ASCII; visible to the mailbox provider: says nothing */
+    const char *text;             /* UTF-8 lines with CRLF */
+    const STACK_OF(X509) * certs; /* of correspondents, for the user's client; NULL: none */
+    const char *id;               /* of the first mailbox's queue entry; NULL: a new one */
+    const char *closes;           /* the failure that the first entry closes; NULL: none */
+};
+
+/* notice_post - seal a letter for every mailbox of a profile, and commit all or none.
+ * Errors: as notice_send; ERR_BUG (the id is in use). */
+enum err notice_post(struct forward *f, const char *profile, const struct notice_letter *letter,
+                     int64_t now_s);
+
 /* notice_send - seal a text for every mailbox of a profile, and commit it.
  *   subject  ASCII; visible to the mailbox provider: says nothing of the content
  *   text     UTF-8 lines with CRLF

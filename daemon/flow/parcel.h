@@ -10,12 +10,14 @@
 #include "daemon/flow/forward.h"
 #include "daemon/message/rewrite.h"
 #include "daemon/policy/sender.h"
+#include "daemon/smime/peer.h"
 
 struct parcel {
     struct message message;
     struct rewrite_parties parties;
     struct hsm_profile profile;
     struct sender_marks marks;
+    struct peer_signature signature; /* the sender's own */
     struct store_alias alias;
     struct correspondent sender;
     struct correspondent others[REWRITE_ADDRESSES_MAX];

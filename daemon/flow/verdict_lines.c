@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* verdict_lines.c - Sealrelay-Verdict, -Spam and -Notice. */
+/* verdict_lines.c - Sealrelay-Verdict, -Signature, -Spam and -Notice. */
 #include "daemon/flow/verdict_lines.h"
 
 #define EXPIRED_NOTICE                                                                             \
@@ -15,21 +15,26 @@ static bool has_expired_cert(const struct hsm_profile *profile)
 }
 
 enum err verdict_lines_make(const struct sender_verdict *v, const struct sender_marks *marks,
-                            const struct hsm_profile *profile, struct verdict_lines *out)
+                            const struct hsm_profile *profile,
+                            const struct peer_signature *signature, struct verdict_lines *out)
 {
     verdict_line_append(&out->verdict, v);
     verdict_spam_line_append(&out->spam, v);
+    peer_line_append(&out->signature, signature);
     out->lines[out->n++] = buf_str(&out->verdict);
+    out->lines[out->n++] = buf_str(&out->signature);
     if (marks->spam)
         out->lines[out->n++] = buf_str(&out->spam);
     if (has_expired_cert(profile))
         out->lines[out->n++] = EXPIRED_NOTICE;
-    return buf_error(&out->verdict) ? ERR_NOMEM : buf_error(&out->spam);
+    return buf_error(&out->verdict) || buf_error(&out->signature) ? ERR_NOMEM
+                                                                  : buf_error(&out->spam);
 }
 
 void verdict_lines_clear(struct verdict_lines *l)
 {
     buf_clear(&l->verdict);
     buf_clear(&l->spam);
+    buf_clear(&l->signature);
     *l = (struct verdict_lines){0};
 }

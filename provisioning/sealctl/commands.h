@@ -77,6 +77,12 @@ enum err alias_remove_command(struct session *s, char **args);
 enum err alias_list_command(struct session *s, char **args);
 enum err correspondent_list_command(struct session *s, char **args);
 
+/* correspondent.c */
+enum err correspondent_show_command(struct session *s, char **args);
+enum err correspondent_add_command(struct session *s, char **args);
+enum err correspondent_import_command(struct session *s, char **args);
+enum err correspondent_forget_command(struct session *s, char **args);
+
 /* queue.c */
 enum err queue_list_command(struct session *s, char **args);
 enum err queue_show_command(struct session *s, char **args);

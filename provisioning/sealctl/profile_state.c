@@ -41,6 +41,9 @@ enum err profile_activate_command(struct session *s, char **args)
         e = hsm_profile_activate(hsm, args[0], args[1]);
     if (!e)
         print_word(s, "profile", args[0], "The profile is active.");
+    /* Only sooner than by itself: the relay finds out what is active. */
+    if (!e && tell_relay(s, "profile.activated", args[0]))
+        err_note_clear();
     return e;
 }
 

@@ -384,7 +384,7 @@ def unsuspend(r):
     r.sealctl('profile', 'resume', r.active)
     r.inbox.fresh()
     r.sealctl('profile', 'notify', r.active)
-    r.sealctl('profile', 'activate', r.active, r.code(r.user))
+    r.activate(r.active, r.user)
 
 
 @case

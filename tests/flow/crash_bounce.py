@@ -56,7 +56,7 @@ def activate_again(r, profile):
     r.sealctl('profile', 'resume', profile)
     r.inbox.fresh()
     r.sealctl('profile', 'notify', profile)
-    r.sealctl('profile', 'activate', profile, r.code(r.user))
+    r.activate(profile, r.user)
 
 
 def fault(r, paths, notices, suspends):

@@ -181,7 +181,7 @@ def a_suspended_profile_is_deferred_until_its_user_has_activated_it_again(r):
     sealctl_fails(r, 1, 'profile', 'activate', profile, 'AAAAAAAA')
     r.inbox.fresh()
     r.sealctl('profile', 'notify', profile)
-    r.sealctl('profile', 'activate', profile, r.code(user))
+    r.activate(profile, user)
     deliver(r, user, message(), 'carl@relay.example.com')
 
 

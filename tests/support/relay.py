@@ -177,6 +177,15 @@ class Relay:
             entity, _ = user.open(mail.to_crlf(file.read()))
         return re.search(rb'^    ([A-Za-z0-9]{8})\r?$', entity, re.MULTILINE).group(1).decode()
 
+    def activate(self, profile, user):
+        """Activate with the code of the mail that comes next; the greeting, as it arrived."""
+        self.sealctl('profile', 'activate', profile, self.code(user))
+        found = self.inbox.wait()
+        if len(found) != 1:
+            raise AssertionError('%d greetings' % len(found))
+        with open(found[0], 'rb') as file:
+            return mail.to_crlf(file.read())
+
     def secret(self):
         """A passphrase file for the user's tool."""
         path = self.file('passphrase', PASSPHRASE.encode() + b'\n')
@@ -201,7 +210,7 @@ class Relay:
         issued = self.document(profile + '.certificate', 'profile', 'issue', profile)
         self.enroll('finish', folder, issued, *secret)
         user = self.opener(folder)
-        self.sealctl('profile', 'activate', profile, self.code(user))
+        self.activate(profile, user)
         return profile, user, folder
 
     def found_in_clear(self, marker, next_hop_too=True):
