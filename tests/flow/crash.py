@@ -10,6 +10,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../support'))
 import crash_bounce
+import crash_onward
 import crash_reply
 import mail
 import marked
@@ -68,23 +69,25 @@ def worker_died(r):
                for entry in r.sealctl('queue', 'list'))
 
 
-def main(build, only=None):
+def main(build, wanted=''):
+    """wanted: how the names of the points begin"""
     wrong = 0
-    points = fail_points()
+    points = {name: program for name, program in fail_points().items() if name.startswith(wanted)}
     with relay.Relay(build) as r:
         crash_bounce.configure(r)
+        crash_onward.configure(r)
         crash_reply.configure(r)
-        # both configure what the next start reads
+        # all configure what the next start reads
         r.restart('sealrelayd')
         arrivals = marked.Arrivals(r.inbox)
         print('%-28s %-6s %-6s %s' % ('killed at', '250', 'arrived', 'verdict'))
         for point, program in sorted(points.items()):
-            if only and not point.startswith(only):
-                continue
             if point.startswith('bounce.'):
                 seen = crash_bounce.one_point(r, point, lambda: died(r, 'sealrelayd'))
             elif point.startswith('reply.'):
                 seen = crash_reply.one_point(r, point, lambda: died(r, 'sealrelayd'))
+            elif point.startswith(crash_onward.POINTS):
+                seen = crash_onward.one_point(r, point, lambda: died(r, 'sealrelayd'))
             else:
                 seen = one_point(r, arrivals, point, program)
             verdict = 'good'
@@ -103,4 +106,4 @@ def main(build, only=None):
 
 
 if __name__ == '__main__':
-    sys.exit(main(*sys.argv[1:3]))
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Strangers who have S/MIME certificates of their own, by openssl: who issues them, signs with them,
+and reads what is encrypted to them."""
+import os
+import subprocess
+
+import mail
+
+
+def openssl(*words, data=None):
+    done = subprocess.run(['openssl', *words], input=data, capture_output=True, check=False)
+    if done.returncode:
+        raise AssertionError('openssl %s: %s' % (' '.join(words), done.stderr.decode()))
+    return done.stdout
+
+
+class Authority:
+    def __init__(self, folder, name):
+        """name: common name"""
+        self.folder = folder
+        self.path = os.path.join(folder, name.replace(' ', '-'))
+        self.cert = self.path + '.pem'
+        openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', self.path + '.key',
+                '-out', self.cert, '-days', '3650', '-subj', '/CN=' + name, '-addext',
+                'keyUsage=critical,keyCertSign,cRLSign')
+
+    def issue(self, address, ident=None, key='rsa:2048', days=300,
+              usage='digitalSignature,keyEncipherment'):
+        """key: of openssl req -newkey; days: until the end, may be negative"""
+        return Stranger(self, address, ident or address, key, days, usage)
+
+
+class Stranger:
+    def __init__(self, authority, address, ident, key, days, usage):
+        self.address = address
+        path = os.path.join(authority.folder, ident)
+        self.cert, self.key = path + '.pem', path + '.key'
+        extensions = path + '.ext'
+        with open(extensions, 'w', encoding='ascii') as file:
+            file.write('keyUsage=critical,%s\nextendedKeyUsage=emailProtection\n'
+                       'subjectAltName=email:%s\n' % (usage, address))
+        new = ['-newkey', key] if key.startswith('rsa') else \
+            ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:' + key]
+        openssl('req', *new, '-nodes', '-keyout', self.key, '-out', path + '.csr', '-subj',
+                '/CN=' + ident)
+        openssl('x509', '-req', '-in', path + '.csr', '-CA', authority.cert, '-CAkey',
+                authority.path + '.key', '-CAcreateserial', '-days', str(days), '-extfile',
+                extensions, '-out', self.cert)
+
+    def sign(self, entity, *options, detached=True, second=None):
+        """An entity, CRLF, signed: multipart/signed or opaque. second: another signer besides"""
+        words = ['cms', '-sign', '-signer', self.cert, '-inkey', self.key]
+        if second:
+            words += ['-signer', second.cert, '-inkey', second.key]
+        words += ['-binary', '-crlfeol', *options] + ([] if detached else ['-nodetach'])
+        return mail.to_crlf(openssl(*words, data=entity).replace(b'\r\n', b'\n'))
+
+    def fingerprint(self):
+        text = openssl('x509', '-in', self.cert, '-noout', '-fingerprint', '-sha256').decode()
+        return text.split('=')[1].strip().replace(':', '').lower()
