@@ -240,8 +240,8 @@ instance_enrol()
     wait_for 60 have_mail || instance_fail "the activation code did not arrive"
     code=$(open_mail "$(newest_mail)" | grep -oE '^    [A-Za-z0-9]{8}' | tr -d ' \r') ||
         instance_fail "the activation code cannot be read"
-    $SEALCTL profile activate "$profile" "$code" >>"$DIR/log/operator.log"
     mkdir -p "$DIR/mail/opened" && mv "$MAILDIR"/new/* "$DIR/mail/opened/"
+    $SEALCTL profile activate "$profile" "$code" >>"$DIR/log/operator.log"
     wait_for 60 have_mail || instance_fail "the greeting did not arrive"
     mv "$MAILDIR"/new/* "$DIR/mail/opened/"
 }

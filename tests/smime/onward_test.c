@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* onward_test.c - messages encrypted to a correspondent's own certificate, read by other people's
  * programs, and which certificates are fit for it. */
-#include "daemon/smime/onward.h"
 #include "daemon/base/codec.h"
+#include "daemon/smime/onward.h"
 #include "daemon/smime/own_cert.h"
 #include "tests/smime/sealing.h"
 
@@ -15,13 +15,13 @@
 #include <time.h>
 
 #define HEADER                                                                                     \
-    "From: shop@relay.example\r\nTo: <user@home.example>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?="   \
+    "From: shop@relay.example\r\nTo: <user@home.example>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?="  \
     "\r\nMIME-Version: 1.0\r\nMessage-ID: <m1@relay.example>\r\n"
 #define ENTITY                                                                                     \
     "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable"       \
     "\r\n\r\n" SEALING_MARKER " =C3=A4\r\n"
 #define INNER                                                                                      \
-    "From: shop@relay.example\r\nTo: <user@home.example>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?="   \
+    "From: shop@relay.example\r\nTo: <user@home.example>\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?="  \
     "\r\nMessage-ID: <m1@relay.example>\r\n"                                                       \
     "HP-Outer: From: shop@relay.example\r\nHP-Outer: To: <user@home.example>\r\n"                  \
     "HP-Outer: Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n"                                           \
@@ -61,9 +61,9 @@ static void file_is_inner(const struct test_pki *p, const char *name)
 
 static void openssl_reads_it(const struct test_pki *p)
 {
-    const char *argv[] = {"openssl", "cms",    "-decrypt", "-in",     "onward.eml", "-recip",
-                          "user.pem", "-inkey", "user.key", "-binary", "-out",       "clear",
-                          NULL};
+    const char *argv[] = {"openssl", "cms",      "-decrypt", "-in",      "onward.eml",
+                          "-recip",  "user.pem", "-inkey",   "user.key", "-binary",
+                          "-out",    "clear",    NULL};
 
     assert_int_equal(test_run(p, "", argv), 0);
     file_is_inner(p, "clear");
@@ -134,11 +134,11 @@ static void gpgsm_reads_it(void **state)
 {
     const struct test_pki *p = &sealing_rsa;
     const char *folder[] = {"mkdir", "-p", "-m", "700", "gnupg", NULL};
-    const char *import[] = {"gpgsm",  "--batch",        "--pinentry-mode", "loopback",
-                            "--passphrase-fd", "0", "--import", "user.p12", NULL};
-    const char *read[] = {"gpgsm", "--batch", "--yes", "--pinentry-mode", "loopback",
-                          "--passphrase-fd", "0", "--output", "clear", "--decrypt", "onward.der",
-                          NULL};
+    const char *import[] = {"gpgsm", "--batch",  "--pinentry-mode", "loopback", "--passphrase-fd",
+                            "0",     "--import", "user.p12",        NULL};
+    const char *read[] = {"gpgsm",    "--batch",         "--yes",      "--pinentry-mode",
+                          "loopback", "--passphrase-fd", "0",          "--output",
+                          "clear",    "--decrypt",       "onward.der", NULL};
     const char *end[] = {"gpgconf", "--kill", "all", NULL};
 
     (void)state;
@@ -160,9 +160,8 @@ static enum err full(void *ctx, const uint8_t *data, size_t len)
 
 static void an_error_of_the_sink_is_the_answer(void **state)
 {
-    struct onward_job job = {.header = bytes_of(HEADER),
-                             .entity = bytes_of(ENTITY),
-                             .recipient = sealing_rsa.user};
+    struct onward_job job = {
+        .header = bytes_of(HEADER), .entity = bytes_of(ENTITY), .recipient = sealing_rsa.user};
 
     (void)state;
     assert_int_equal(onward_run(&job, full, NULL), ERR_NOSPACE);

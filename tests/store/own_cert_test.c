@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* own_cert_test.c - correspondents' own certificates and greetings in the store: what replaces
  * what, and that rows which were exchanged do not open. */
-#include "daemon/store/own_cert.h"
 #include "daemon/base/fdio.h"
 #include "daemon/store/greeting.h"
+#include "daemon/store/own_cert.h"
 #include "tests/store/fixture.h"
 
 #include <setjmp.h>
@@ -20,9 +20,9 @@ static struct store_correspondent correspondent(const char *alias, const char *r
     struct store_alias a = fixture_alias(alias);
     struct store_correspondent c;
 
-    assert_int_equal(store_correspondent_add(fixture.store, a.id, "bob@shop.example", reverse,
-                                             FIXTURE_NOW, &c),
-                     ERR_OK);
+    assert_int_equal(
+        store_correspondent_add(fixture.store, a.id, "bob@shop.example", reverse, FIXTURE_NOW, &c),
+        ERR_OK);
     return c;
 }
 
@@ -67,8 +67,8 @@ static void what_is_harvested_gives_way_to_what_is_younger_and_to_the_operator(v
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        CLEANUP(own_cert_clear) struct own_cert c =
-            cert_of(rows[i].der, rows[i].from_day, rows[i].to_day);
+        CLEANUP(own_cert_clear)
+        struct own_cert c = cert_of(rows[i].der, rows[i].from_day, rows[i].to_day);
         bool changed = true;
 
         c.source = rows[i].imported ? OWN_CERT_IMPORTED : OWN_CERT_HARVESTED;
