@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Round trips with replies by the programs people use: a stranger writes to an alias, the user answers
+the reverse alias, the stranger answers that. Real Postfixes stand before and behind the relay, real
+Thunderbird writes one of the replies and shows whether the conversation holds together.
+
+The stranger must get mail of the alias, readable and threaded, with no trace of the mailbox."""
+import email
+import email.policy
+import email.utils
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, '../support'), os.path.join(HERE, '../verdict')]
+import front
+import judge
+import mail
+import relay
+import thunderbird
+import writers
+from stub_rspamd import Stub, answer, symbol
+
+MAILBOX = 'alice@home.example.com'
+STRANGER = 'bob@shop.example.net'
+HIDDEN = ('alice@', 'home.example.com', 'liddell', 'thunderbird', 'mozilla')
+TEXT = ('Grüße, the parts have come.\r\nWrite to me at %s, or to you: %s.\r\n\r\n'
+        '> The parts are on their way.\r\n')
+
+
+class World:
+    """The relay between two Postfixes, and who may write."""
+
+    def __init__(self, r, postfix, stub):
+        self.relay = r
+        self.postfix = postfix
+        self.stub = stub
+        folder = os.path.dirname(r.facts['maildir'].rstrip('/'))
+        self.stranger = mail.Maildir(os.path.join(folder, 'bob'))
+        etc = os.path.join(r.dir, 'postfix/etc')
+        subprocess.run(['postconf', '-c', etc, '-e',
+                        'virtual_mailbox_domains = home.example.com shop.example.net',
+                        'virtual_mailbox_maps = inline:{%s=alice/,%s=bob/}' % (MAILBOX, STRANGER)],
+                       check=True)
+        front.hop(r, 'reload')
+        r.configure('sealrelayd', 'verdict', 'source = rspamd',
+                    'rspamd = http://127.0.0.1:%d' % stub.port)
+        r.restart('sealrelayd')
+
+    def vouch(self, address):
+        """From now on rspamd says that this one's domain passes, and no other."""
+        self.stub.set(answer(symbol('DMARC_POLICY_ALLOW', address.split('@')[1], 'reject'),
+                             'R_SPF_ALLOW', 'R_DKIM_ALLOW'))
+
+    def send(self, sender, rcpt, data):
+        self.vouch(sender)
+        mail.send_retrying(self.postfix.port, sender, rcpt, data)
+
+    @staticmethod
+    def arrived(box):
+        found = box.wait()
+        if len(found) != 1:
+            raise judge.Wrong('%d messages arrived' % len(found))
+        with open(found[0], 'rb') as file:
+            return mail.to_crlf(file.read())
+
+
+def stranger_writes(subject, text, refers=()):
+    """(Message-ID, message) from the stranger."""
+    ident = '<%s@shop.example.net>' % uuid.uuid4().hex
+    lines = ['From: Bob Builder <%s>' % STRANGER, 'To: <shop@relay.example.com>',
+             'Subject: ' + subject, 'Date: ' + email.utils.formatdate(), 'Message-ID: ' + ident]
+    if refers:
+        lines += ['In-Reply-To: ' + refers[-1], 'References: ' + ' '.join(refers)]
+    lines += ['MIME-Version: 1.0', 'Content-Type: text/plain; charset=utf-8', '', text, '']
+    return ident, '\r\n'.join(lines).encode()
+
+
+def everything(data):
+    """A message and all that decoding brings to light, in small letters."""
+    found = [data.decode('latin-1')]
+    parsed = email.message_from_bytes(data, policy=email.policy.default)
+    for part in parsed.walk():
+        found += ['%s: %s' % pair for pair in part.items()]
+        if not part.is_multipart():
+            found.append(part.get_payload(decode=True).decode('utf-8', 'replace'))
+    return '\n'.join(found).lower()
+
+
+def what_is_wrong(world, data, letter, first, own):
+    """What the stranger got, held against what he may get."""
+    wrong = []
+    got = email.message_from_bytes(data, policy=email.policy.default)
+    body = got.get_body(('plain', 'html'))
+    text = ' '.join(body.get_content().split()) if body else ''
+    alias = world.relay.alias
+    for name, wanted in (('From', alias), ('To', STRANGER)):
+        addresses = [one.addr_spec for one in got[name].addresses] if got[name] else None
+        if addresses != [wanted]:
+            wrong.append('%s: %s' % (name, got[name]))
+    if got['Subject'] != 'Re: ' + letter.subject:
+        wrong.append('Subject: %s' % got['Subject'])
+    if first not in str(got['In-Reply-To']) or first not in str(got['References']):
+        wrong.append('not threaded: %s; %s' % (got['In-Reply-To'], got['References']))
+    if not got['Message-ID'] or got['Message-ID'] == own:
+        wrong.append('Message-ID: %s' % got['Message-ID'])
+    if not str(got['Return-Path']).strip('<>').endswith('@relay.example.com'):
+        wrong.append('Return-Path: %s' % got['Return-Path'])
+    if not got.get_content_type().startswith('text/'):
+        wrong.append('it is %s' % got.get_content_type())
+    for word in ('Grüße, the parts have come.', 'on their way', 'to me at ' + alias,
+                 'to you: ' + STRANGER):
+        if word not in text:
+            wrong.append('%r is not in %r' % (word, text))
+    for word in (*HIDDEN, letter.to):
+        for found in re.findall('.{0,40}' + re.escape(word) + '.{0,20}', everything(data)):
+            wrong.append('leaks: ' + found)
+    return wrong, got['Message-ID']
+
+
+def reply_by_client(world, client, shown, letter):
+    """Thunderbird answers: what the person types, and a click. (Message-ID, what was wrong)"""
+    world.vouch(MAILBOX)
+    state = client.reply(shown['id'], TEXT.split('\r\n\r\n')[0].replace('\r\n', '\n') %
+                         (MAILBOX, letter.to) + '\n')
+    if 'refused' in state:
+        raise judge.Wrong('Thunderbird could not send: %s' % state['refused'])
+    wrong = ['%s is %s' % (name, state[name]) for name in ('encrypted', 'signed', 'smime')
+             if not state[name]]
+    return '<%s>' % state['id'], wrong
+
+
+def reply_by(world, writer, letter):
+    ident, data = writers.outer(MAILBOX, letter,
+                                writer.seal(letter, TEXT % (MAILBOX, letter.to)))
+    world.send(MAILBOX, letter.to, data)
+    return ident, []
+
+
+def round_trip(world, client, name, writer):
+    """What is wrong with one conversation of four messages."""
+    r = world.relay
+    first, data = stranger_writes('Your parts', 'The parts are on their way.')
+    world.send(STRANGER, r.alias, data)
+    sealed = world.arrived(r.inbox)
+    judge.judge(r.user, data, sealed)
+    shown = client.show(sealed)
+    letter = writers.Letter(r.user, sealed)
+    if writer:
+        own, wrong = reply_by(world, writer, letter)
+    else:
+        own, wrong = reply_by_client(world, client, shown, letter)
+    data = world.arrived(world.stranger)
+    more, theirs = what_is_wrong(world, data, letter, first, own)
+    _, data = stranger_writes('Re: Your parts', 'Then all is well.', (first, theirs))
+    world.send(STRANGER, r.alias, data)
+    sealed = world.arrived(r.inbox)
+    judge.judge(r.user, data, sealed)
+    last = client.show(sealed)
+    for what in ('encryption', 'signature'):
+        if last[what] != 'SUCCESS' or shown[what] != 'SUCCESS':
+            wrong.append('%s: %s, then %s' % (what, shown[what], last[what]))
+    if 'Then all is well.' not in last['text']:
+        wrong.append('the answer shows %r' % last['text'][:200])
+    if last['thread'] != shown['thread'] or '<%s>' % last['parent'] != own:
+        wrong.append('the answer is not threaded: parent %s, wanted %s' % (last['parent'], own))
+    return wrong + more
+
+
+def conversations(world, client, folder):
+    r = world.relay
+    for name in ('nss', 'gpgsm'):
+        os.mkdir(os.path.join(folder, name))
+    compatible = os.path.join(os.path.dirname(r.facts['p12']), 'identity-compatible.p12')
+    gpgsm = judge.Gpgsm(r.user, os.path.join(folder, 'gpgsm'), compatible)
+    failed = 0
+    try:
+        nss = judge.Nss(r.user, os.path.join(folder, 'nss'))
+        trips = [('Thunderbird ' + client.version, None),
+                 ('openssl cms', writers.OpenSsl(r.user)),
+                 ('openssl cms, opaque, GCM', writers.OpenSsl(r.user, ['-nodetach'],
+                                                              '-aes-128-gcm')),
+                 ('NSS cmsutil', writers.Nss(nss)), ('gpgsm', writers.Gpgsm(gpgsm))]
+        for name, writer in trips:
+            start = time.monotonic()
+            for box in (r.inbox, world.stranger):
+                box.fresh()
+            try:
+                wrong = round_trip(world, client, name, writer)
+            except (judge.Wrong, thunderbird.Trouble, mail.Refused) as error:
+                wrong = ['%s: %s' % (type(error).__name__, error)]
+            failed += bool(wrong)
+            print('%-28s %5.1f s  %s' % (name, time.monotonic() - start,
+                                         'FAILED' if wrong else 'ok'), flush=True)
+            for one in wrong:
+                print('    ' + one)
+        print('%d passed, %d failed' % (len(trips) - failed, failed))
+    finally:
+        gpgsm.close()
+    return failed
+
+
+def main(build):
+    stub = Stub()
+    try:
+        with relay.Relay(build) as r, front.Front(r, 'before-queue') as postfix, \
+                tempfile.TemporaryDirectory() as folder:
+            world = World(r, postfix, stub)
+            with thunderbird.Thunderbird(r.user, MAILBOX, 'Alice Liddell',
+                                         postfix.port) as client:
+                return 1 if conversations(world, client, folder) else 0
+    finally:
+        stub.stop()
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1]))
