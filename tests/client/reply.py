@@ -27,6 +27,7 @@ from stub_rspamd import Stub, answer, symbol
 
 MAILBOX = 'alice@home.example.com'
 STRANGER = 'bob@shop.example.net'
+THIRD = 'carol@shop.example.net'
 HIDDEN = ('alice@', 'home.example.com', 'liddell', 'thunderbird', 'mozilla')
 TEXT = ('Grüße, the parts have come.\r\nWrite to me at %s, or to you: %s.\r\n\r\n'
         '> The parts are on their way.\r\n')
@@ -41,10 +42,12 @@ class World:
         self.stub = stub
         folder = os.path.dirname(r.facts['maildir'].rstrip('/'))
         self.stranger = mail.Maildir(os.path.join(folder, 'bob'))
+        self.third = mail.Maildir(os.path.join(folder, 'carol'))
         etc = os.path.join(r.dir, 'postfix/etc')
         subprocess.run(['postconf', '-c', etc, '-e',
                         'virtual_mailbox_domains = home.example.com shop.example.net',
-                        'virtual_mailbox_maps = inline:{%s=alice/,%s=bob/}' % (MAILBOX, STRANGER)],
+                        'virtual_mailbox_maps = inline:{%s=alice/,%s=bob/,%s=carol/}' %
+                        (MAILBOX, STRANGER, THIRD)],
                        check=True)
         front.hop(r, 'reload')
         r.configure('sealrelayd', 'verdict', 'source = rspamd',
@@ -69,11 +72,13 @@ class World:
             return mail.to_crlf(file.read())
 
 
-def stranger_writes(subject, text, refers=()):
+def stranger_writes(subject, text, refers=(), copy=None):
     """(Message-ID, message) from the stranger."""
     ident = '<%s@shop.example.net>' % uuid.uuid4().hex
     lines = ['From: Bob Builder <%s>' % STRANGER, 'To: <shop@relay.example.com>',
              'Subject: ' + subject, 'Date: ' + email.utils.formatdate(), 'Message-ID: ' + ident]
+    if copy:
+        lines += ['Cc: Carol <%s>' % copy]
     if refers:
         lines += ['In-Reply-To: ' + refers[-1], 'References: ' + ' '.join(refers)]
     lines += ['MIME-Version: 1.0', 'Content-Type: text/plain; charset=utf-8', '', text, '']
@@ -122,11 +127,11 @@ def what_is_wrong(world, data, letter, first, own):
     return wrong, got['Message-ID']
 
 
-def reply_by_client(world, client, shown, letter):
+def reply_by_client(world, client, shown, letter, **how):
     """Thunderbird answers: what the person types, and a click. (Message-ID, what was wrong)"""
     world.vouch(MAILBOX)
     state = client.reply(shown['id'], TEXT.split('\r\n\r\n')[0].replace('\r\n', '\n') %
-                         (MAILBOX, letter.to) + '\n')
+                         (MAILBOX, letter.to) + '\n', **how)
     if 'refused' in state:
         raise judge.Wrong('Thunderbird could not send: %s' % state['refused'])
     wrong = ['%s is %s' % (name, state[name]) for name in ('encrypted', 'signed', 'smime')
@@ -141,14 +146,10 @@ def reply_by(world, writer, letter):
     return ident, []
 
 
-def round_trip(world, client, name, writer):
+def round_trip(world, client, writer):
     """What is wrong with one conversation of four messages."""
     r = world.relay
-    first, data = stranger_writes('Your parts', 'The parts are on their way.')
-    world.send(STRANGER, r.alias, data)
-    sealed = world.arrived(r.inbox)
-    judge.judge(r.user, data, sealed)
-    shown = client.show(sealed)
+    first, shown, sealed = question(world, client)
     letter = writers.Letter(r.user, sealed)
     if writer:
         own, wrong = reply_by(world, writer, letter)
@@ -171,6 +172,47 @@ def round_trip(world, client, name, writer):
     return wrong + more
 
 
+def question(world, client, copy=None):
+    """A new message of the stranger's: (Message-ID, what Thunderbird shows, sealed)."""
+    r = world.relay
+    ident, data = stranger_writes('Your parts', 'The parts are on their way.', copy=copy)
+    world.send(STRANGER, r.alias, data)
+    sealed = world.arrived(r.inbox)
+    judge.judge(r.user, data, sealed)
+    return ident, client.show(sealed), sealed
+
+
+def to_everybody(world, client):
+    """One reply in Thunderbird to the stranger and to whom they wrote, who know each other's real
+    addresses. The alias itself, which has no certificate, is taken out by the person."""
+    first, shown, sealed = question(world, client, THIRD)
+    letter = writers.Letter(world.relay.user, sealed)
+    own, wrong = reply_by_client(world, client, shown, letter, everybody=True,
+                                 without=[world.relay.alias])
+    for box in (world.stranger, world.third):
+        data = world.arrived(box)
+        wrong += what_is_wrong(world, data, letter, first, own)[0]
+        got = email.message_from_bytes(data, policy=email.policy.default)
+        if [one.addr_spec for one in got['Cc'].addresses] != [THIRD]:
+            wrong.append('Cc: %s' % got['Cc'])
+    return wrong
+
+
+def not_proven(world, client):
+    """Without the signature, and without the pass of the domain, a person is told the same words, and
+    nothing leaves."""
+    _, shown, _ = question(world, client)
+    told = []
+    for vouched, signed in ((MAILBOX, False), (STRANGER, True)):
+        world.vouch(vouched)
+        state = client.reply(shown['id'], 'These words stay here.\n', sign=signed)
+        told.append(state.get('refused', 'it was sent'))
+    wrong = [] if 'Message refused' in told[0] and told[0] == told[1] else ['told: %s' % told]
+    if world.stranger.wait(1, 2):
+        wrong.append('it arrived')
+    return wrong
+
+
 def conversations(world, client, folder):
     r = world.relay
     for name in ('nss', 'gpgsm'):
@@ -180,17 +222,19 @@ def conversations(world, client, folder):
     failed = 0
     try:
         nss = judge.Nss(r.user, os.path.join(folder, 'nss'))
-        trips = [('Thunderbird ' + client.version, None),
-                 ('openssl cms', writers.OpenSsl(r.user)),
-                 ('openssl cms, opaque, GCM', writers.OpenSsl(r.user, ['-nodetach'],
-                                                              '-aes-128-gcm')),
-                 ('NSS cmsutil', writers.Nss(nss)), ('gpgsm', writers.Gpgsm(gpgsm))]
-        for name, writer in trips:
+        opaque = writers.OpenSsl(r.user, ['-nodetach'], '-aes-128-gcm')
+        cases = [('Thunderbird ' + client.version, round_trip, None),
+                 ('openssl cms', round_trip, writers.OpenSsl(r.user)),
+                 ('openssl cms, opaque, GCM', round_trip, opaque),
+                 ('NSS cmsutil', round_trip, writers.Nss(nss)),
+                 ('gpgsm', round_trip, writers.Gpgsm(gpgsm)),
+                 ('Thunderbird, to everybody', to_everybody), ('not proven', not_proven)]
+        for name, run, *writer in cases:
             start = time.monotonic()
-            for box in (r.inbox, world.stranger):
+            for box in (r.inbox, world.stranger, world.third):
                 box.fresh()
             try:
-                wrong = round_trip(world, client, name, writer)
+                wrong = run(world, client, *writer)
             except (judge.Wrong, thunderbird.Trouble, mail.Refused) as error:
                 wrong = ['%s: %s' % (type(error).__name__, error)]
             failed += bool(wrong)
@@ -198,7 +242,7 @@ def conversations(world, client, folder):
                                          'FAILED' if wrong else 'ok'), flush=True)
             for one in wrong:
                 print('    ' + one)
-        print('%d passed, %d failed' % (len(trips) - failed, failed))
+        print('%d passed, %d failed' % (len(cases) - failed, failed))
     finally:
         gpgsm.close()
     return failed

@@ -164,7 +164,7 @@ return {
 '''
 
 REPLY = r'''
-const [id, text, all] = arguments;
+const [id, text, all, without, sign] = arguments;
 const header = find(id);
 const kind = all ? Ci.nsIMsgCompType.ReplyAll : Ci.nsIMsgCompType.ReplyToSender;
 MailServices.compose.OpenComposeWindow(null, header, header.folder.getUriForMsg(header), kind,
@@ -182,9 +182,15 @@ const state = {
   encrypted: window.gSendEncrypted,
   signed: window.gSendSigned,
   smime: !window.gSelectedTechnologyIsPGP,
+  recipients: [window.gMsgCompose.compFields.to, window.gMsgCompose.compFields.cc],
   missing: [...(window.gEmailsWithMissingCerts || [])],
 };
 window.gMsgCompose.editor.insertText(text);
+for (const pill of [...window.document.querySelectorAll("mail-address-pill")]) {
+  if (without.includes(pill.emailAddress)) pill.remove();
+}
+window.onRecipientsChanged();
+if (!sign) window.toggleGlobalSignMessage();
 let sent = null;
 const observer = {observe(subject, topic, data) { sent = data; }};
 Services.obs.addObserver(observer, "mail:composeSendSucceeded");
@@ -341,10 +347,11 @@ class Thunderbird:
         source = data.replace(b'\r\n', b'\n').decode('latin-1')
         return self.ask(SHOW, source, patience)
 
-    def reply(self, message_id, text, everybody=False):
-        """Answer a message that was shown. Returns what the composer had chosen by itself, and `id`,
-        the Message-ID of what was sent, or `refused`, what the person would be told instead."""
-        return self.ask(REPLY, message_id, text, everybody)
+    def reply(self, message_id, text, everybody=False, without=(), sign=True):
+        """Answer a message that was shown. without: addresses that the person takes out; sign: False
+        switches the signature off. Returns what the composer had chosen by itself, and `id`, the
+        Message-ID of what was sent, or `refused`, what the person is told instead."""
+        return self.ask(REPLY, message_id, text, everybody, list(without), sign)
 
     def close(self):
         if self.process:
