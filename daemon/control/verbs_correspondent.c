@@ -5,6 +5,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/codec.h"
 #include "daemon/control/verbs_internal.h"
+#include "daemon/flow/onward.h"
 #include "daemon/smime/own_cert.h"
 #include "daemon/store/own_cert.h"
 
@@ -107,21 +108,38 @@ static enum err add_certificate(cJSON *row, const struct store_correspondent *c,
 
 /* ---- show ---- */
 
+/* How would a reply leave now? Nothing is said where that cannot be told. */
+static void add_way(cJSON *row, const struct relay_verbs *v, const char *profile,
+                    const struct store_correspondent *c)
+{
+    CLEANUP(onward_plan_clear) struct onward_plan plan = {.cert = NULL};
+    struct reply_policy policy;
+    enum err e = store_reply_policy_get(v->store, profile, &policy);
+
+    if (!e)
+        e = onward_plan_make(v->store, c, policy.onward, clock_now_s(), &plan);
+    if (!e)
+        add_text(row, "replies", onward_way_name(plan.way));
+    err_note_clear();
+}
+
 /* May the user write to it now? */
-static const char *state_of(const struct relay_verbs *v, const struct store_alias *alias,
-                            const struct store_correspondent *c)
+static void add_state(cJSON *row, const struct relay_verbs *v, const struct store_alias *alias,
+                      const struct store_correspondent *c)
 {
     CLEANUP(hsm_profile_clear) struct hsm_profile profile = {0};
     CLEANUP(store_sender_key_clear) struct store_sender_key key = {0};
     enum err e = hsm_user_profile(v->hsm, alias->user, &profile);
+    const char *state = e == ERR_NOT_ACTIVE ? "no active profile" : "unknown";
 
     if (!e) {
         e = store_sender_key_get(v->store, c->id, profile.profile, &key);
+        state = !e ? "ready" : e == ERR_NOT_FOUND ? "no key in the active profile yet" : "unknown";
         err_note_clear();
-        return !e ? "ready" : e == ERR_NOT_FOUND ? "no key in the active profile yet" : "unknown";
+        add_way(row, v, profile.profile, c);
     }
     err_note_clear();
-    return e == ERR_NOT_ACTIVE ? "no active profile" : "unknown";
+    add_text(row, "state", state);
 }
 
 static enum err add_correspondent(const struct relay_verbs *v, const struct store_alias *alias,
@@ -134,7 +152,7 @@ static enum err add_correspondent(const struct relay_verbs *v, const struct stor
     add_text(row, "alias", alias->address);
     add_text(row, "address", c->address);
     add_text(row, "reverse", c->reverse);
-    add_text(row, "state", state_of(v, alias, c));
+    add_state(row, v, alias, c);
     add_number(row, "messages", (double)c->messages);
     add_number(row, "created", (double)c->created_s);
     add_number(row, "last_seen", (double)c->last_seen_s);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* onward.c - harvesting and finding correspondents' own certificates.
+/* onward.c - keeping correspondents' own certificates, and what they mean for a reply.
  *
- * Invariant: what is kept came under a signature that chains to a configured authority, by the very
- * mailbox that From names, and never from a sender whose domain disowns the message. */
+ * Invariants: what is kept came under a signature that chains to a configured authority, by the
+ * very mailbox that From names, and never from a sender whose domain disowns the message; who has a
+ * certificate gets nothing in clear but by a profile's or an operator's word. */
 #include "daemon/flow/onward.h"
 #include "daemon/base/failpoint.h"
 #include "daemon/base/log.h"
@@ -53,33 +54,63 @@ void onward_harvest(struct store *store, const char *id, const struct peer_signa
     err_note_clear();
 }
 
-void onward_cert_clear(struct onward_cert *c)
+const char *onward_way_name(enum onward_way w)
 {
-    if (!c)
-        return;
-    X509_free(c->cert);
-    *c = (struct onward_cert){0};
+    static const char *const names[] = {
+        [ONWARD_CLEAR] = "in clear",
+        [ONWARD_ENCRYPTED] = "encrypted",
+        [ONWARD_UNKNOWN] = "refused: no certificate of theirs is known",
+        [ONWARD_EXPIRED] = "refused: their certificate has expired"};
+
+    return names[w];
 }
 
-enum err onward_find(struct store *store, const struct store_correspondent *who, int64_t now_s,
-                     struct onward_cert *out)
+void onward_plan_clear(struct onward_plan *p)
 {
-    CLEANUP(own_cert_clear) struct own_cert kept = {0};
-    const uint8_t *p;
-    X509 *cert;
-    enum err e = store_own_cert_get(store, who, &kept);
+    if (!p)
+        return;
+    X509_free(p->cert);
+    *p = (struct onward_plan){0};
+}
 
-    if (e)
-        return e;
-    p = kept.der.data;
-    cert = d2i_X509(NULL, &p, (long)kept.der.len);
+/* What was kept may have been fit once; only its life may have ended since. */
+static enum err kept_judge(const struct own_cert *kept, const char *address, int64_t now_s,
+                           struct onward_plan *out)
+{
+    const uint8_t *p = kept->der.data;
+    X509 *cert = d2i_X509(NULL, &p, (long)kept->der.len);
+    enum err e;
+
     if (!cert)
         return err_note_openssl(ERR_TAMPERED, "correspondent's certificate");
-    e = own_cert_check(cert, who->address, now_s);
-    if (e) {
-        X509_free(cert);
-        return e == ERR_EXPIRED ? e : ERR_TAMPERED;
+    e = own_cert_check(cert, address, now_s);
+    if (!e) {
+        *out =
+            (struct onward_plan){.way = ONWARD_ENCRYPTED, .cert = cert, .aes_128 = kept->aes_128};
+        return ERR_OK;
     }
-    *out = (struct onward_cert){.cert = cert, .aes_128 = kept.aes_128};
+    X509_free(cert);
+    if (e != ERR_EXPIRED)
+        return ERR_TAMPERED;
+    err_note_clear();
+    *out =
+        (struct onward_plan){.way = ONWARD_EXPIRED, .imported = kept->source == OWN_CERT_IMPORTED};
+    return ERR_OK;
+}
+
+enum err onward_plan_make(struct store *store, const struct store_correspondent *who,
+                          enum onward_choice choice, int64_t now_s, struct onward_plan *out)
+{
+    CLEANUP(own_cert_clear) struct own_cert kept = {0};
+    enum err e = ERR_NOT_FOUND;
+
+    if (choice != ONWARD_NEVER)
+        e = store_own_cert_get(store, who, &kept);
+    if (!e)
+        return kept_judge(&kept, who->address, now_s, out);
+    if (e != ERR_NOT_FOUND)
+        return e;
+    err_note_clear();
+    *out = (struct onward_plan){.way = choice == ONWARD_REQUIRED ? ONWARD_UNKNOWN : ONWARD_CLEAR};
     return ERR_OK;
 }

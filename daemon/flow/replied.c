@@ -47,8 +47,8 @@ static enum err reply_one(struct forward *f, const struct arrival *a, size_t i,
     if (!e)
         e = reply_message(f, &job, out);
     log_event(e ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "flow.reply", a->t->id, e,
-              clock_mono_ms() - start, "entry=%s bytes=%zu%s", queue_id, a->data.len,
-              e || out->writer ? "" : " repeat=1");
+              clock_mono_ms() - start, "entry=%s bytes=%zu%s%s", queue_id, a->data.len,
+              !e && out->encrypted ? " encrypted=1" : "", e || out->writer ? "" : " repeat=1");
     return e;
 }
 

@@ -19,6 +19,7 @@ struct reply_made {
     struct queue_writer *writer; /* NULL: this very reply was sent before */
     struct store_claim claim;
     bool claimed;
+    bool encrypted; /* to its correspondent's own certificate */
     id_text profile;
     struct clean_warning warnings[CLEAN_WARNINGS_MAX];
     size_t n_warnings;

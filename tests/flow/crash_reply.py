@@ -4,6 +4,7 @@ afterwards the correspondent has the reply, once, and nothing of it lies on disk
 that comes back is told to the user, once."""
 import os
 import subprocess
+import tempfile
 import time
 
 import crash_bounce
@@ -11,6 +12,7 @@ import judge
 import mail
 import marked
 import replies
+import stranger
 
 FIELD = b'Authentication-Results: mx.example.com; dkim=pass header.d=home.example.com; spf=pass;\r\n' \
         b'\tdmarc=pass header.from=home.example.com\r\n'
@@ -36,9 +38,20 @@ def talk(r, sender):
     return (judge.from_address(mail.split(sealed)[0]), replies.signer_of(r.user, sealed))
 
 
+def own_certificate(r, reverse, address):
+    """From now on replies to them are encrypted."""
+    folder = tempfile.mkdtemp(dir=r.user_folder)
+    r.sealctl('correspondent', 'import', reverse,
+              stranger.Authority(folder, 'Test Mail CA').issue(address).cert)
+
+
 def one_point(r, point, died):
     bounced = point == 'reply.bounced'
-    reverse, cert = talk(r, GONE if bounced else 'back@client.example.net')
+    address = {'reply.bounced': GONE, 'reply.onward': 'sealed@client.example.net'}.get(
+        point, 'back@client.example.net')
+    reverse, cert = talk(r, address)
+    if point == 'reply.onward':
+        own_certificate(r, reverse, address)
     marker = marked.marker()
     body = replies.entity(b'The word is %s here.\n' % marked.secret(marker))
     data = FIELD + replies.message(replies.fields(reverse), r.client.sealed(body, [cert]))

@@ -27,6 +27,7 @@ SAMPLES = [path for path in (os.path.join(SHARED, 'attack-crypto.tar.gz'),
 STUB = Stub()
 PASS = answer(symbol('DMARC_POLICY_ALLOW', 'home.example.com', 'reject'))
 SHOP = answer(symbol('DMARC_POLICY_ALLOW', 'shop.example.net', 'reject'))
+HOW = b'\nHow are you?\n'
 REFUSED = '550 5.7.1 Message refused'
 DEFAULTS = {'reply-pass': 'required', 'reply-signature': 'required', 'plain': 'no',
             'onward': 'when-known'}
@@ -40,27 +41,28 @@ def case(function):
 class Conversation:
     """A stranger who has written to the alias; what the user has of them."""
 
-    def __init__(self, r, name='bob', cc='', alias=ALIAS):
+    def __init__(self, r, name='bob', cc='', alias=ALIAS, content=HOW):
         self.name = name
         self.address = name + '@shop.example.net'
         self.alias = alias
         self.ident = replies.fresh_id('shop.example.net')
-        self.sealed = receive(r, self.ident, self.address, cc=cc, alias=alias)
+        self.sealed = receive(r, self.ident, self.address, cc=cc, alias=alias, content=content)
         self.reverse = judge.from_address(mail.split(self.sealed)[0])
         self.bag = replies.bag_of(r.user, self.sealed)
         self.cert = self.bag[self.reverse]
         self.box = replies.Box(r, name)
 
 
-def receive(r, ident, sender, references=(), cc='', alias=ALIAS, mail_from=None):
+def receive(r, ident, sender, references=(), cc='', alias=ALIAS, mail_from=None, content=HOW,
+            verdict=SHOP):
     """A stranger's message, as it arrives at the user's."""
     data = 'From: %s\nTo: %s\n%sSubject: hello\nMessage-ID: %s\n' % (
         sender, alias, 'Cc: %s\n' % cc if cc else '', ident)
     if references:
         data += 'In-Reply-To: %s\nReferences: %s\n' % (references[-1], ' '.join(references))
-    STUB.set(SHOP)
+    STUB.set(verdict)
     r.inbox.fresh()
-    send(r, [alias], mail.to_crlf(data.encode() + b'\nHow are you?\n'),
+    send(r, [alias], mail.to_crlf(data.encode() + content),
          sender if mail_from is None else mail_from, '250')
     found = r.inbox.wait()
     assert len(found) == 1, '%d arrived' % len(found)

@@ -182,9 +182,11 @@ class Nss:
             out.write(data)
         return path
 
+    def decrypt(self, sealed):
+        return run(['cmsutil', '-D', '-d', self.db, '-i', self.file('sealed', cms_der(sealed))])
+
     def open(self, sealed):
-        path = self.file('sealed', cms_der(sealed))
-        signed = mail.to_crlf(run(['cmsutil', '-D', '-d', self.db, '-i', path]))
+        signed = mail.to_crlf(self.decrypt(sealed))
         content, signature = signed_parts(signed)
         run(['cmsutil', '-D', '-d', self.db, '-u', '4', '-c', self.file('content', content), '-i',
              self.file('signature', signature), '-o', '/dev/null'])
@@ -214,10 +216,12 @@ class Gpgsm:
             out.write(data)
         return path
 
-    def open(self, sealed):
+    def decrypt(self, sealed):
         path = self.file('sealed', cms_der(sealed))
-        signed = mail.to_crlf(run(self.with_key + ['--decrypt', path], self.passphrase,
-                                  env=self.env))
+        return run(self.with_key + ['--decrypt', path], self.passphrase, env=self.env)
+
+    def open(self, sealed):
+        signed = mail.to_crlf(self.decrypt(sealed))
         content, signature = signed_parts(signed)
         run(self.gpgsm + ['--verify', self.file('signature', signature),
                           self.file('content', content)], env=self.env)

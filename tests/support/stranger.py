@@ -4,6 +4,7 @@ and reads what is encrypted to them."""
 import os
 import subprocess
 
+import judge
 import mail
 
 
@@ -25,20 +26,22 @@ class Authority:
                 'keyUsage=critical,keyCertSign,cRLSign')
 
     def issue(self, address, ident=None, key='rsa:2048', days=300,
-              usage='digitalSignature,keyEncipherment'):
-        """key: of openssl req -newkey; days: until the end, may be negative"""
-        return Stranger(self, address, ident or address, key, days, usage)
+              usage='digitalSignature,keyEncipherment', purpose='emailProtection'):
+        """key: of openssl req -newkey; days: until the end, may be negative; purpose: extended
+        key usage"""
+        return Stranger(self, address, ident or address, key, days, (usage, purpose))
 
 
 class Stranger:
-    def __init__(self, authority, address, ident, key, days, usage):
+    def __init__(self, authority, address, ident, key, days, uses):
         self.address = address
+        self.authority = authority
         path = os.path.join(authority.folder, ident)
         self.cert, self.key = path + '.pem', path + '.key'
         extensions = path + '.ext'
         with open(extensions, 'w', encoding='ascii') as file:
-            file.write('keyUsage=critical,%s\nextendedKeyUsage=emailProtection\n'
-                       'subjectAltName=email:%s\n' % (usage, address))
+            file.write('keyUsage=critical,%s\nextendedKeyUsage=%s\n'
+                       'subjectAltName=email:%s\n' % (*uses, address))
         new = ['-newkey', key] if key.startswith('rsa') else \
             ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:' + key]
         openssl('req', *new, '-nodes', '-keyout', self.key, '-out', path + '.csr', '-subj',
@@ -54,6 +57,20 @@ class Stranger:
             words += ['-signer', second.cert, '-inkey', second.key]
         words += ['-binary', '-crlfeol', *options] + ([] if detached else ['-nodetach'])
         return mail.to_crlf(openssl(*words, data=entity).replace(b'\r\n', b'\n'))
+
+    def decrypt(self, data):
+        return openssl('cms', '-decrypt', '-binary', '-recip', self.cert, '-inkey', self.key,
+                       data=data)
+
+    def user(self, folder):
+        """The same person with other people's programs: judge.Nss, judge.Gpgsm."""
+        path = os.path.join(folder, 'stranger.p12')
+        old = ['-keypbe', 'PBE-SHA1-3DES', '-certpbe', 'PBE-SHA1-3DES', '-macalg', 'sha1']
+        openssl('pkcs12', '-export', '-inkey', self.key, '-in', self.cert, '-certfile',
+                self.authority.cert, '-name', 'stranger', *old, '-passout', 'pass:secret', '-out',
+                path)
+        return judge.User({'root': self.authority.cert, 'p12': path, 'p12_passphrase': 'secret'},
+                          folder)
 
     def fingerprint(self):
         text = openssl('x509', '-in', self.cert, '-noout', '-fingerprint', '-sha256').decode()
