@@ -72,7 +72,8 @@ enum clean_id {
 
 struct clean_lookups {
     void *context;
-    /* address_real - the real address behind a reverse address of this user.
+    /* address_real - the real address behind a reverse address of this user, or behind whatever
+     * else To and Cc name.
      *   real  given, an ASCII address; set with ERR_OK only
      * Errors: ERR_NOT_FOUND (none of this user's), others abort the cleaning. */
     enum err (*address_real)(void *context, const char *reverse, char **real);

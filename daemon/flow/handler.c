@@ -85,7 +85,7 @@ static bool goes_with_all(const struct receive_transaction *t, const struct poli
 static bool is_reply(const struct routes *r)
 {
     for (size_t i = 0; i < r->n; i++)
-        if (r->items[i].kind == POLICY_REVERSE)
+        if (policy_is_reply(r->items[i].kind))
             return true;
     return false;
 }

@@ -2,32 +2,24 @@
 /* introduce.c - makes a correspondent's reverse address and key before their first message. */
 #include "daemon/flow/introduce.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/domain.h"
 #include "daemon/base/failpoint.h"
 #include "daemon/flow/correspond.h"
 #include "daemon/flow/notice.h"
 #include "daemon/message/address.h"
 
 #include <string.h>
-#include <strings.h>
 
 #define MAKING_MS 10000
 
 /* To itself the relay forwards nothing. */
 static enum err address_judge(const struct forward *f, const char *address)
 {
-    const char *domain = address_domain(address);
-
     if (!address_is_valid(address) || !address_is_ascii(address))
         return err_note(ERR_FORMAT, "correspondent", "not an ASCII address");
-    for (size_t i = 0; i < f->policy.n_domains; i++) {
-        const char *ours = f->policy.domains[i];
-        size_t len = strlen(domain), n = strlen(ours);
-
-        if (len >= n && strcasecmp(domain + len - n, ours) == 0 &&
-            (len == n || domain[len - n - 1] == '.'))
-            return err_note(ERR_REFUSED, "correspondent", "lies in a domain of this relay");
-    }
-    return ERR_OK;
+    return domain_enclosing(address_domain(address), f->policy.domains, f->policy.n_domains)
+               ? err_note(ERR_REFUSED, "correspondent", "lies in a domain of this relay")
+               : ERR_OK;
 }
 
 static enum err letter_post(struct forward *f, const struct hsm_profile *profile,

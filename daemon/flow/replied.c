@@ -72,7 +72,7 @@ static enum err make_all(struct forward *f, struct arrival *a, bool all_or_none,
     enum err worst = ERR_OK;
 
     for (size_t i = 0; i < r->n && !(all_or_none && worst); i++) {
-        if (r->items[i].kind != POLICY_REVERSE || routes_first(r, i) != i)
+        if (!policy_is_reply(r->items[i].kind) || routes_first(r, i) != i)
             continue;
         answers[i].result = judged ? judged : reply_one(f, a, i, &answers[i].made);
         worst = answers[i].result ? answers[i].result : worst;

@@ -63,6 +63,8 @@ static enum err reply_steps(struct forward *f, const struct forward_job *job,
         e = reply_prove(f, job, p);
     e = done(job, p, "reply.proven", unproven(e));
     if (!e)
+        e = done(job, p, "reply.met", reply_meet(f, job, p));
+    if (!e)
         e = done(job, p, "reply.claimed", unproven(reply_claim(f, job, p)));
     if (e || p->repeat)
         return e;
@@ -87,6 +89,7 @@ enum err reply_message(struct forward *f, const struct forward_job *job, struct 
     memcpy(p.made.profile, p.profile.profile, sizeof p.made.profile);
     memcpy(p.made.warnings, p.cleaned.warnings, sizeof p.made.warnings);
     p.made.n_warnings = p.cleaned.n_warnings;
+    p.made.first = job->route->kind == POLICY_FIRST && !p.repeat ? job->route : NULL;
     *out = p.made;
     return ERR_OK;
 }
@@ -102,6 +105,8 @@ static void settle(struct forward *f, const char *id, struct reply_made *made)
         log_event(LOG_LEVEL_WARNING, "reply.settle", id, e, -1, "entry=%s", made->claim.entry);
     if (made->n_warnings)
         reply_tell_warnings(f, made);
+    if (made->first)
+        reply_tell_first(f, made);
 }
 
 enum err reply_commit(struct forward *f, const char *id, struct reply_made **made, size_t n)

@@ -44,7 +44,7 @@ static enum err claim_fill(const struct forward_job *job, const struct reply_par
 
     if (e)
         return e;
-    memcpy(c->reverse, job->route->correspondent.reverse, sizeof c->reverse);
+    memcpy(c->reverse, p->to.reverse, sizeof c->reverse);
     memcpy(c->entry, job->queue_id, sizeof c->entry);
     c->named = p->named;
     switch (p->opened.kind) {

@@ -25,16 +25,19 @@ static const char *const shared_domains[] = {
 /* What names the user: the profile's mailboxes and those the store knows, and their domains. */
 struct user_names {
     struct store_user user;
-    const char **mailboxes;
-    const char **domains;
-    size_t n_mailboxes, n_domains;
+    struct buf mailboxes, domains; /* of const char *; the last is NULL */
 };
 
 static void user_names_clear(struct user_names *n)
 {
-    free(n->mailboxes);
-    free(n->domains);
+    buf_clear(&n->mailboxes);
+    buf_clear(&n->domains);
     store_user_clear(&n->user);
+}
+
+static const char *const *texts(const struct buf *b)
+{
+    return (const char *const *)(const void *)b->data;
 }
 
 static bool is_listed(const char *const *items, size_t n, const char *s)
@@ -45,37 +48,38 @@ static bool is_listed(const char *const *items, size_t n, const char *s)
     return false;
 }
 
+static void text_add(struct buf *list, const char *text)
+{
+    if (!text || !is_listed(texts(list), list->len / sizeof text, text))
+        buf_append(list, &text, sizeof text);
+}
+
 static void name_add(struct user_names *n, const char *mailbox)
 {
     const char *domain = address_domain(mailbox);
-    size_t n_shared = sizeof shared_domains / sizeof *shared_domains;
 
-    if (!is_listed(n->mailboxes, n->n_mailboxes, mailbox))
-        n->mailboxes[n->n_mailboxes++] = mailbox;
-    if (!is_listed(n->domains, n->n_domains, domain) &&
-        !is_listed(shared_domains, n_shared, domain))
-        n->domains[n->n_domains++] = domain;
+    text_add(&n->mailboxes, mailbox);
+    if (!is_listed(shared_domains, sizeof shared_domains / sizeof *shared_domains, domain))
+        text_add(&n->domains, domain);
 }
 
 static enum err user_names_find(struct forward *f, const struct forward_job *job,
                                 const struct reply_parcel *p, struct user_names *n)
 {
     enum err e = store_user_find(f->store, job->route->alias.user, &n->user);
-    size_t room = p->profile.n_addresses + n->user.n_mailboxes + 2;
 
     if (e)
         return e == ERR_NOT_FOUND ? err_note(ERR_BUSY, "reply", "its user was removed") : e;
-    n->mailboxes = calloc(room, sizeof *n->mailboxes);
-    n->domains = calloc(room, sizeof *n->domains);
-    if (!n->mailboxes || !n->domains)
-        return ERR_NOMEM;
     for (size_t i = 0; i < p->profile.n_addresses; i++)
         name_add(n, p->profile.addresses[i]);
     for (size_t i = 0; i < n->user.n_mailboxes; i++)
         name_add(n, n->user.mailboxes[i]);
     if (p->parties.from.addr)
         name_add(n, p->parties.from.addr);
-    return ERR_OK;
+    text_add(&n->mailboxes, NULL);
+    text_add(&n->domains, NULL);
+    e = buf_error(&n->mailboxes);
+    return e ? e : buf_error(&n->domains);
 }
 
 /* ---- the cleaner's questions ---- */
@@ -91,24 +95,33 @@ static enum err text_give(const char *text, char **out)
     return *out ? ERR_OK : ERR_NOMEM;
 }
 
+/* Whom an address stands for, and at which alias. */
+static enum err route_find(struct forward *f, const char *address, struct policy_route *out)
+{
+    enum err e;
+
+    if (!address_is_reverse(address))
+        return policy_first_address(&f->policy, address, out);
+    e = store_correspondent_by_reverse(f->store, address, &out->correspondent);
+    return e ? e : store_alias_get(f->store, out->correspondent.alias, &out->alias);
+}
+
 /* Only the correspondents of this user, of whatever alias; one that our mail cannot name is none.
  */
 static enum err address_real(void *context, const char *reverse, char **real)
 {
     const struct asked *a = context;
-    struct store_correspondent c;
-    struct store_alias alias;
-    enum err e = store_correspondent_by_reverse(a->f->store, reverse, &c);
+    struct policy_route route;
+    enum err e = route_find(a->f, reverse, &route);
 
-    if (!e)
-        e = store_alias_get(a->f->store, c.alias, &alias);
-    if (!e && (strcmp(alias.user, a->alias->user) != 0 || !address_is_ascii(c.address)))
+    if (!e && (strcmp(route.alias.user, a->alias->user) != 0 ||
+               !address_is_ascii(route.correspondent.address)))
         e = ERR_NOT_FOUND;
     if (e == ERR_NO_ALIAS || e == ERR_NOT_FOUND) {
         err_note_clear();
         return ERR_NOT_FOUND;
     }
-    return e ? e : text_give(c.address, real);
+    return e ? e : text_give(route.correspondent.address, real);
 }
 
 static enum err id_find(void *context, const char *id, enum clean_id *known, char **mapped)
@@ -135,7 +148,7 @@ enum err reply_refuse(struct forward *f, const struct forward_job *job,
 {
     struct reply_refused refused = {.id = job->queue_id,
                                     .profile = p->profile.profile,
-                                    .reverse = job->route->correspondent.reverse,
+                                    .reverse = p->to.reverse,
                                     .reason = reason,
                                     .part = part,
                                     .now_s = job->now_s};
@@ -167,7 +180,7 @@ static enum err thread_remember(struct forward *f, const struct forward_job *job
 
 enum err reply_clean(struct forward *f, const struct forward_job *job, struct reply_parcel *p)
 {
-    CLEANUP(user_names_clear) struct user_names names = {.n_mailboxes = 0};
+    CLEANUP(user_names_clear) struct user_names names = {.mailboxes = {0}};
     struct asked asked = {f, &job->route->alias};
     struct clean_refusal refusal = {.part = ""};
     struct clean_input in = {.outer = &p->message,
@@ -180,8 +193,8 @@ enum err reply_clean(struct forward *f, const struct forward_job *job, struct re
 
     if (e)
         return e;
-    in.mailboxes = names.mailboxes;
-    in.domains = names.domains;
+    in.mailboxes = texts(&names.mailboxes);
+    in.domains = texts(&names.domains);
     e = clean_reply(&in, &p->cleaned, &refusal);
     if (e == ERR_REFUSED)
         return reply_refuse(f, job, p, clean_reason_text(refusal.reason), refusal.part);

@@ -15,7 +15,8 @@ struct reply_parcel {
     struct hsm_profile profile; /* the one that the reply is proven for */
     struct reply_policy policy; /* its own */
     struct open_result opened;
-    bool named; /* is the reverse alias's certificate among the recipients? */
+    struct store_correspondent to; /* whom it is for */
+    bool named;                    /* is the reverse alias's certificate among the recipients? */
     struct clean_output cleaned;
     struct reply_made made;
     bool repeat; /* sent before; nothing is left to do */
@@ -24,11 +25,17 @@ struct reply_parcel {
 
 /* reply_prove - find the profile that the message is proven for, and open it: an aligned pass, then
  * the signature of a user key, as far as the profile asks for each. Without the pass that is asked
- * for no key is used.
+ * for no key is used. What was not encrypted must name its recipient in To or Cc: somebody else
+ * could send it on as it is, and the pass with it.
  *   p  message and parties filled; profile, policy, opened and named are set
  * Errors: ERR_UNPROVEN, whatever the message's fault is; ERR_UNCHECKED, ERR_SENDER_DEFERRED; those
  * of store and key service. */
 enum err reply_prove(struct forward *f, const struct forward_job *job, struct reply_parcel *p);
+
+/* reply_meet - find whom it is for; of a first mail the correspondent is made, with a reverse alias
+ * and a key, unless there is one. p: to is set.
+ * Errors: those of correspond_make. */
+enum err reply_meet(struct forward *f, const struct forward_job *job, struct reply_parcel *p);
 
 /* reply_claim - may it be honoured, here and now? p: made.claim is set, or repeat.
  * Errors: ERR_UNPROVEN (honoured for somebody else), ERR_BUSY, the store's, the queue's. */

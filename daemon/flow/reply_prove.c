@@ -101,6 +101,12 @@ static bool is_aligned(const struct forward_job *job, const struct reply_parcel 
     return false;
 }
 
+/* What failures count for: a first mail's address is its writer's invention. */
+static const char *budget_of(const struct forward_job *job)
+{
+    return job->route->kind == POLICY_FIRST ? job->route->alias.address : job->route->address;
+}
+
 /* Is it worth a key? The answer is the same whatever is inside the message. */
 static enum err may_open(struct forward *f, const struct forward_job *job,
                          const struct reply_parcel *p)
@@ -112,11 +118,34 @@ static enum err may_open(struct forward *f, const struct forward_job *job,
         return ERR_OK;
     if (p->policy.pass == REPLY_REQUIRED)
         return is_unchecked(job->verdict) ? ERR_UNCHECKED : ERR_UNPROVEN;
-    e = store_failure_count(f->store, job->route->address, job->now_s, &failures);
+    e = store_failure_count(f->store, budget_of(job), job->now_s, &failures);
     return !e && failures >= REPLY_FAILURES_PER_HOUR ? ERR_SENDER_DEFERRED : e;
 }
 
 /* ---- with it ---- */
+
+static bool is_in(const struct mailbox_list *l, const char *address)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (strcasecmp(l->items[i].addr, address) == 0)
+            return true;
+    return false;
+}
+
+/* What anybody could send on as it is must say itself whom it is for. */
+static bool is_meant(const struct forward_job *job, const struct reply_parcel *p)
+{
+    switch (p->opened.kind) {
+    case OPEN_PLAIN:
+    case OPEN_SIGNED:
+        return is_in(&p->parties.to, job->route->address) ||
+               is_in(&p->parties.cc, job->route->address);
+    case OPEN_ENCRYPTED:
+    case OPEN_ENCRYPTED_SIGNED:
+        return true;
+    }
+    return false;
+}
 
 static enum err open_with(const struct forward_job *job, struct keys *keys, struct reply_parcel *p)
 {
@@ -138,7 +167,7 @@ static enum err open_with(const struct forward_job *job, struct keys *keys, stru
     if (user_certs)
         e = open_run(&open, &p->opened);
     free(user_certs);
-    if (!e && p->opened.kind == OPEN_PLAIN && !p->policy.plain)
+    if (!e && ((p->opened.kind == OPEN_PLAIN && !p->policy.plain) || !is_meant(job, p)))
         e = ERR_UNPROVEN;
     if (!e && (p->opened.kind == OPEN_ENCRYPTED || p->opened.kind == OPEN_ENCRYPTED_SIGNED))
         p->named = open_result_names(&p->opened, keys->certs[p->opened.opened_with]);
@@ -150,7 +179,7 @@ static enum err failure_count(struct forward *f, const struct forward_job *job,
                               const struct reply_parcel *p)
 {
     enum err e =
-        is_aligned(job, p) ? ERR_OK : store_failure_add(f->store, job->route->address, job->now_s);
+        is_aligned(job, p) ? ERR_OK : store_failure_add(f->store, budget_of(job), job->now_s);
 
     return e ? e : ERR_UNPROVEN;
 }
@@ -169,7 +198,7 @@ static enum err prove_for(struct forward *f, const struct forward_job *job, cons
     e = store_reply_policy_get(f->store, profile, &p->policy);
     if (!e)
         e = may_open(f, job, p);
-    if (!e)
+    if (!e && job->route->kind == POLICY_REVERSE)
         e = store_sender_key_each(f->store, job->route->correspondent.id, profile, key_add, &keys);
     if (e)
         return e;
@@ -191,11 +220,25 @@ static enum err profile_add(void *ctx, const char *profile)
     return ERR_OK;
 }
 
+/* Those that may open it; a first mail has no key yet, and is for the active one. */
+static enum err profiles_find(struct forward *f, const struct forward_job *job,
+                              struct profiles *all)
+{
+    CLEANUP(hsm_profile_clear) struct hsm_profile active = {.n_certs = 0};
+    enum err e;
+
+    if (job->route->kind == POLICY_REVERSE)
+        return store_sender_key_profiles(f->store, job->route->correspondent.id, profile_add, all);
+    e = policy_profile(&f->policy, &job->route->alias, &active);
+    if (!e)
+        e = profile_add(all, active.profile);
+    return e == ERR_NOT_ACTIVE || e == ERR_EXPIRED ? ERR_UNPROVEN : e;
+}
+
 enum err reply_prove(struct forward *f, const struct forward_job *job, struct reply_parcel *p)
 {
     struct profiles all = {.n = 0};
-    enum err e =
-        store_sender_key_profiles(f->store, job->route->correspondent.id, profile_add, &all);
+    enum err e = profiles_find(f, job, &all);
     enum err worst = ERR_UNPROVEN;
 
     if (e)

@@ -6,6 +6,7 @@
 #include "daemon/base/failpoint.h"
 #include "daemon/base/log.h"
 #include "daemon/flow/dsn.h"
+#include "daemon/flow/introduce.h"
 #include "daemon/flow/notice.h"
 #include "daemon/flow/origin.h"
 #include "daemon/message/date.h"
@@ -79,6 +80,17 @@ void reply_tell_warnings(struct forward *f, const struct reply_made *made)
                         clock_now_s());
     if (e)
         log_event(LOG_LEVEL_WARNING, "reply.tell", made->claim.entry, e, -1, "kind=warnings");
+    err_note_clear();
+}
+
+void reply_tell_first(struct forward *f, const struct reply_made *made)
+{
+    struct store_correspondent who;
+    enum err e = introduce(f, made->first->alias.address, made->first->correspondent.address,
+                           clock_now_s(), &who);
+
+    if (e)
+        log_event(LOG_LEVEL_WARNING, "reply.tell", made->claim.entry, e, -1, "kind=first");
     err_note_clear();
 }
 

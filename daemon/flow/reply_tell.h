@@ -19,9 +19,11 @@ struct reply_refused {
     int64_t now_s;
 };
 
-/* reply_tell_refused, reply_tell_warnings - failures are logged: the answer is what it is. */
+/* reply_tell_refused, reply_tell_warnings, reply_tell_first (the reverse alias that a first mail
+ * has made, and its certificate) - failures are logged: the answer is what it is. */
 void reply_tell_refused(struct forward *f, const struct reply_refused *refused);
 void reply_tell_warnings(struct forward *f, const struct reply_made *made);
+void reply_tell_first(struct forward *f, const struct reply_made *made);
 
 /* reply_tell_bounced - a reply could not be delivered; closes the failure.
  *   diagnostic  what a next hop wrote: only its harmless words are told

@@ -18,7 +18,7 @@ static enum err origin_make(struct forward *f, const struct forward_job *job,
     struct origin o = {.message_id = ""};
     const char *id = p->cleaned.original_id;
 
-    memcpy(o.sender, job->route->correspondent.reverse, sizeof o.sender);
+    memcpy(o.sender, p->to.reverse, sizeof o.sender);
     memcpy(o.alias, job->route->alias.address, sizeof o.alias);
     if (id && strlen(id) <= ORIGIN_MESSAGE_ID_MAX)
         memcpy(o.message_id, id, strlen(id) + 1);
@@ -29,7 +29,7 @@ static enum err entry_begin(struct forward *f, const struct forward_job *job,
                             struct reply_parcel *p)
 {
     CLEANUP(buf_clear) struct buf origin = {0};
-    const struct store_correspondent *to = &job->route->correspondent;
+    const struct store_correspondent *to = &p->to;
     struct queue_envelope envelope = {.direction = QUEUE_REPLY,
                                       .profile = p->profile.profile,
                                       .hop = forward_hop(f, to->address),

@@ -134,6 +134,27 @@ bool address_is_reverse(const char *s)
     return n == ID_LEN && s[n] == '@';
 }
 
+bool address_first_split(const char *s, char *alias, char *to)
+{
+    const char *at = strrchr(s, '@');
+    const char *plus = strchr(s, '+');
+    const char *equals = at ? memrchr(s, '=', (size_t)(at - s)) : NULL;
+    size_t alias_local, to_local, to_domain;
+
+    if (!plus || !equals || plus == s || plus > equals)
+        return false;
+    alias_local = (size_t)(plus - s);
+    memcpy(alias, s, alias_local);
+    memcpy(alias + alias_local, at, strlen(at) + 1);
+    to_local = (size_t)(equals - plus - 1);
+    to_domain = (size_t)(at - equals - 1);
+    memcpy(to, plus + 1, to_local);
+    to[to_local] = '@';
+    memcpy(to + to_local + 1, equals + 1, to_domain);
+    to[to_local + 1 + to_domain] = '\0';
+    return address_is_valid(alias) && address_is_valid(to);
+}
+
 static void mailbox_clear(struct mailbox *m)
 {
     free(m->name);

@@ -31,6 +31,11 @@ void address_fold(char *s);
 const char *address_domain(const char *s);
 /* address_is_reverse - has the local part the form r-<16 of a-z2-7> of a reverse alias? */
 bool address_is_reverse(const char *s);
+/* address_first_split - "shop+bob=example.net@relay.example" is where a user writes to
+ * bob@example.net for the first time, from the alias shop@relay.example.
+ *   alias, to  strlen(s) + 1 bytes each; set when true
+ * Returns whether s has that form. Nothing is said of whether the alias exists. */
+bool address_first_split(const char *s, char *alias, char *to);
 
 /* mailbox_append - "Name" <addr> as RFC 5322 phrase, RFC 2047 where needed, ASCII only, folded
  * towards 78 columns as counted in out from its last line break.

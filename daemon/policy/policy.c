@@ -127,6 +127,49 @@ static enum err reverse_route(const struct policy *p, struct policy_route *route
     return e;
 }
 
+bool policy_is_reply(enum policy_kind kind)
+{
+    return kind == POLICY_REVERSE || kind == POLICY_FIRST;
+}
+
+enum err policy_first_address(const struct policy *p, const char *address,
+                              struct policy_route *route)
+{
+    struct policy_route found = {.kind = POLICY_FIRST};
+    address_text alias;
+    enum err e;
+
+    if (strlen(address) >= sizeof found.address)
+        return ERR_NOT_FOUND;
+    memcpy(found.address, address, strlen(address) + 1);
+    address_fold(found.address);
+    if (!address_first_split(found.address, alias, found.correspondent.address) ||
+        domain_enclosing(address_domain(found.correspondent.address), p->domains, p->n_domains))
+        return ERR_NOT_FOUND;
+    e = store_alias_find(p->store, alias, &found.alias);
+    if (e == ERR_NO_ALIAS || (!e && found.alias.catch_all)) {
+        err_note_clear();
+        return ERR_NOT_FOUND;
+    }
+    if (!e)
+        *route = found;
+    return e;
+}
+
+/* The alias, the catch-all above it, or the alias that a user's first mail names. */
+static enum err alias_route(const struct policy *p, struct policy_route *route)
+{
+    enum err found = store_alias_find(p->store, route->address, &route->alias);
+    enum err e;
+
+    if (found && found != ERR_NO_ALIAS)
+        return found;
+    if (!found && !route->alias.catch_all)
+        return ERR_OK;
+    e = policy_first_address(p, route->address, route);
+    return e == ERR_NOT_FOUND ? found : e;
+}
+
 /* The two kinds of address that the relay makes itself: ERR_NOT_FOUND when it is none of them. */
 static enum err own_route(const struct policy *p, struct policy_route *route, int64_t now_s)
 {
@@ -160,7 +203,7 @@ enum err policy_recipient(const struct policy *p, const char *address, int64_t n
             *out = route;
         return e;
     }
-    e = store_alias_find(p->store, route.address, &route.alias);
+    e = alias_route(p, &route);
     if (e == ERR_NO_ALIAS && is_role_address(route.address) &&
         is_one_of(address_domain(route.address), p->domains, p->n_domains))
         return err_note(ERR_NOT_ACTIVE, "alias", "role address that nobody has");

@@ -47,6 +47,7 @@ def own_certificate(r, reverse, address):
 
 def one_point(r, point, died):
     bounced = point == 'reply.bounced'
+    first = point == 'reply.met'
     address = {'reply.bounced': GONE, 'reply.onward': 'sealed@client.example.net'}.get(
         point, 'back@client.example.net')
     reverse, cert = talk(r, address)
@@ -54,7 +55,11 @@ def one_point(r, point, died):
         own_certificate(r, reverse, address)
     marker = marked.marker()
     body = replies.entity(b'The word is %s here.\n' % marked.secret(marker))
-    data = FIELD + replies.message(replies.fields(reverse), r.client.sealed(body, [cert]))
+    if first:
+        reverse = r.alias.replace('@', '+first=client.example.net@')
+    signed = r.client.sign(body)
+    data = FIELD + replies.message(replies.fields(reverse),
+                                   signed if first else r.client.encrypt(signed, [cert]))
     before = crash_bounce.history(r, REPLIES)
     notices = crash_bounce.history(r, crash_bounce.NOTICES)
     r.restart_armed('sealrelayd', point, 'kill')

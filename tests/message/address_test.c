@@ -130,6 +130,42 @@ static void reverse_aliases_are_known_by_their_form(void **state)
             fail_msg("%s", cases[i].address);
 }
 
+static void a_first_mail_names_alias_and_recipient(void **state)
+{
+    static const struct {
+        const char *address;
+        const char *alias;
+        const char *to; /* NULL: not of that form */
+    } cases[] = {
+        {"shop+bob=example.net@relay.example", "shop@relay.example", "bob@example.net"},
+        {"shop+bob+x=y=example.net@relay.example", "shop@relay.example", "bob+x=y@example.net"},
+        {"shop+bob=xn--bcher-kva.example@relay.example", "shop@relay.example",
+         "bob@xn--bcher-kva.example"},
+        {"shop+bob@relay.example", "", NULL},
+        {"shop=bob+x@relay.example", "", NULL},
+        {"bob=example.net@relay.example", "", NULL},
+        {"+bob=example.net@relay.example", "", NULL},
+        {"shop+=example.net@relay.example", "", NULL},
+        {"shop+bob=@relay.example", "", NULL},
+        {"shop+bob=-@relay.example", "", NULL},
+        {"shop+bob=example.net", "", NULL},
+        {"", "", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char alias[64];
+        char to[64];
+
+        if (address_first_split(cases[i].address, alias, to) != !!cases[i].to)
+            fail_msg("%s", cases[i].address);
+        if (!cases[i].to)
+            continue;
+        assert_string_equal(alias, cases[i].alias);
+        assert_string_equal(to, cases[i].to);
+    }
+}
+
 static void domains_are_behind_the_last_at(void **state)
 {
     char folded[] = "A.B@C.Example";
@@ -206,6 +242,7 @@ int main(void)
         cmocka_unit_test(names_are_utf8_whatever_was_written),
         cmocka_unit_test(addresses_are_judged),
         cmocka_unit_test(reverse_aliases_are_known_by_their_form),
+        cmocka_unit_test(a_first_mail_names_alias_and_recipient),
         cmocka_unit_test(domains_are_behind_the_last_at),
         cmocka_unit_test(mailboxes_are_written_as_ascii),
         cmocka_unit_test(mailbox_address_outside_ascii_is_refused),
