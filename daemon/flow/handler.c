@@ -153,8 +153,16 @@ struct reply handler_answer(struct forward *f, const struct receive_transaction 
     return reply_of(ERR_OK);
 }
 
+/* A reverse alias has one answer to whatever proves nothing, and one line in the log. */
 static struct reply on_refused(void *ctx, struct receive_transaction *t, enum err why)
 {
+    const struct routes *r = t->handler_data;
+
+    if (r && is_reply(r) && err_class(why) == CLASS_PERM) {
+        why = ERR_UNPROVEN;
+        err_note_clear();
+        log_event(LOG_LEVEL_WARNING, "flow.reply", t->id, why, -1, "%s", "");
+    }
     return handler_answer(ctx, t, why, t->n_rcpts);
 }
 

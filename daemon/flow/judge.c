@@ -17,8 +17,8 @@ static void verdict_log(const char *id, const struct sender_verdict *v, int64_t 
               v->unclear ? "unclear" : "clear", spam_action_name(v->spam));
 }
 
-enum err judge_message(struct forward *f, const struct receive_transaction *t, struct bytes data,
-                       int64_t deadline_mono_ms, struct sender_verdict *out)
+static enum err verdict_ask(struct forward *f, const struct receive_transaction *t,
+                            struct bytes data, int64_t deadline_mono_ms, struct sender_verdict *out)
 {
     CLEANUP(message_clear) struct message message = {0};
     CLEANUP(rewrite_parties_clear) struct rewrite_parties parties = {0};
@@ -31,23 +31,55 @@ enum err judge_message(struct forward *f, const struct receive_transaction *t, s
                                       .n_rcpts = t->n_rcpts,
                                       .message = &message,
                                       .deadline_mono_ms = deadline_mono_ms};
-    int64_t start = clock_mono_ms();
-    enum err e;
+    enum err e = message_parse(data, &message);
 
-    err_note_clear();
-    e = message_parse(data, &message);
     if (!e)
         e = rewrite_parties_find(&message, f->relay_id, f->policy.domains, f->policy.n_domains,
                                  &parties);
     if (!e && failpoint("forward.judged"))
         e = ERR_BUSY;
-    if (e) {
-        log_event(LOG_LEVEL_WARNING, "flow.verdict", t->id, e, -1, "bytes=%zu", data.len);
+    if (e)
         return e;
-    }
     request.from = parties.from.addr;
     request.from_many = parties.from_many;
     verdict_check(f->verdict, &request, out);
-    verdict_log(t->id, out, clock_mono_ms() - start);
     return ERR_OK;
+}
+
+static void asked_log(const char *id, enum err e, const struct sender_verdict *v, int64_t start_ms,
+                      size_t bytes)
+{
+    if (e)
+        log_event(LOG_LEVEL_WARNING, "flow.verdict", id, e, -1, "bytes=%zu", bytes);
+    else
+        verdict_log(id, v, clock_mono_ms() - start_ms);
+}
+
+enum err judge_message(struct forward *f, const struct receive_transaction *t, struct bytes data,
+                       int64_t deadline_mono_ms, struct sender_verdict *out)
+{
+    int64_t start_ms = clock_mono_ms();
+    enum err e;
+
+    err_note_clear();
+    e = verdict_ask(f, t, data, deadline_mono_ms, out);
+    asked_log(t->id, e, out, start_ms, data.len);
+    return e;
+}
+
+enum err judge_reply(struct forward *f, const struct receive_transaction *t, struct bytes data,
+                     int64_t deadline_mono_ms, struct sender_verdict *out)
+{
+    int64_t start_ms = clock_mono_ms();
+    enum err e;
+
+    err_note_clear();
+    e = verdict_ask(f, t, data, deadline_mono_ms, out);
+    if (err_class(e) == CLASS_PERM) {
+        err_note_clear();
+        *out = (struct sender_verdict){.gap = VERDICT_NOT_ASKED, .unclear = true};
+        e = ERR_OK;
+    }
+    asked_log(t->id, e, out, start_ms, data.len);
+    return e;
 }

@@ -13,4 +13,10 @@
 enum err judge_message(struct forward *f, const struct receive_transaction *t, struct bytes data,
                        int64_t deadline_mono_ms, struct sender_verdict *out);
 
+/* judge_reply - the same for a user's message. What is wrong with the message itself is nobody's
+ * business before it is proven: its verdict vouches for nobody, and the log's line is of one form.
+ * Errors: of other classes than PERM. */
+enum err judge_reply(struct forward *f, const struct receive_transaction *t, struct bytes data,
+                     int64_t deadline_mono_ms, struct sender_verdict *out);
+
 #endif

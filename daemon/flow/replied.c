@@ -52,23 +52,12 @@ static enum err reply_one(struct forward *f, const struct arrival *a, size_t i,
     return e;
 }
 
-/* What is wrong with the message itself is no more than that it proves nothing. */
-static enum err judge(struct forward *f, struct arrival *a)
-{
-    enum err e = judge_message(f, a->t, a->data, a->deadline_mono_ms, &a->verdict);
-
-    if (err_class(e) != CLASS_PERM)
-        return e;
-    err_note_clear();
-    return ERR_UNPROVEN;
-}
-
 /* ERR_OK: go on; else the answer for everybody. */
 static enum err make_all(struct forward *f, struct arrival *a, bool all_or_none,
                          struct answer *answers)
 {
     const struct routes *r = a->t->handler_data;
-    enum err judged = judge(f, a);
+    enum err judged = judge_reply(f, a->t, a->data, a->deadline_mono_ms, &a->verdict);
     enum err worst = ERR_OK;
 
     for (size_t i = 0; i < r->n && !(all_or_none && worst); i++) {

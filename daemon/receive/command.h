@@ -54,6 +54,8 @@ void transaction_mail(struct session *s, struct bytes argument);
 void transaction_rcpt(struct session *s, struct bytes argument);
 /* transaction_data - begin to read a message. */
 void transaction_data(struct session *s);
+/* transaction_refusal - the answer to a message that the session itself refuses. */
+struct reply transaction_refusal(struct session *s, enum err why);
 /* transaction_end - forget sender, recipients and message; tells the handler. */
 void transaction_end(struct session *s);
 

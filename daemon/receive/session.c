@@ -179,7 +179,7 @@ static void give_up_on_data(struct session *s)
     if (s->options.protocol == RECEIVE_LMTP)
         session_answer(s, 421, "4.7.0", "Too much data");
     else
-        (void)session_answer_reply(s, reply_of(data_verdict(&s->data)));
+        (void)session_answer_reply(s, transaction_refusal(s, data_verdict(&s->data)));
     s->state = SESSION_CLOSED;
 }
 

@@ -166,8 +166,7 @@ void transaction_end(struct session *s)
     data_clear(&s->data);
 }
 
-/* The answer to a message the session itself refuses. */
-static struct reply refusal(struct session *s, enum err why)
+struct reply transaction_refusal(struct session *s, enum err why)
 {
     const struct receive_handler *handler = s->options.handler;
 
@@ -222,7 +221,7 @@ void session_finish(struct session *s, int64_t deadline_mono_ms, struct session_
     s->state = SESSION_READY;
     s->junk = 0;
     if (verdict) {
-        struct reply r = refusal(s, verdict);
+        struct reply r = transaction_refusal(s, verdict);
 
         for (size_t i = 0; i < answer_count(s); i++)
             answer_message(s, r, out);

@@ -5,13 +5,11 @@ in bytes. A script plays rspamd; replies are built by openssl cms."""
 import email
 import email.policy
 import os
-import re
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../support'))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../verdict'))
-import corpus
 import hop
 import judge
 import mail
@@ -21,9 +19,6 @@ from replies import ALIAS, MAILBOX
 from stub_rspamd import Stub, answer, symbol
 
 CASES = []
-SHARED = os.path.join(os.path.dirname(relay.TOP), 'shared/corpus')
-SAMPLES = [path for path in (os.path.join(SHARED, 'attack-crypto.tar.gz'),
-                             os.path.join(SHARED, 'smime.tar.gz')) if os.path.exists(path)]
 STUB = Stub()
 PASS = answer(symbol('DMARC_POLICY_ALLOW', 'home.example.com', 'reject'))
 SHOP = answer(symbol('DMARC_POLICY_ALLOW', 'shop.example.net', 'reject'))
@@ -200,122 +195,6 @@ def what_clients_write_is_opened(r):
             raise AssertionError('%s: %s' % (name, failure)) from failure
 
 
-def refused_kinds(r, talk, other):
-    """{what is wrong: (message, is the pass aligned?)}"""
-    text = replies.entity()
-    signed = r.client.sign(text)
-    sealed = r.client.encrypt(signed, [talk.cert])
-    fields = replies.fields
-    stranger = r.stranger
-    two = r.client.sign(text, '-signer', stranger)
-    return {
-        'no pass': (replies.message(fields(talk.reverse), sealed), False),
-        'no signature': (replies.message(fields(talk.reverse),
-                                         r.client.encrypt(text, [talk.cert])), True),
-        'plain': (replies.message(fields(talk.reverse), text), True),
-        'signed by a key of nobody': (replies.message(fields(talk.reverse), r.client.sealed(
-            text, [talk.cert], identity=stranger)), True),
-        'two signers': (replies.message(fields(talk.reverse),
-                                        r.client.encrypt(two, [talk.cert])), True),
-        'another From': (replies.message(fields(talk.reverse, sender='mallory@home.example.com'),
-                                         sealed), True),
-        'two From fields': (replies.message(fields(talk.reverse) + b'From: ' + MAILBOX.encode() +
-                                            b'\n', sealed), True),
-        'two mailboxes in From': (replies.message(
-            fields(talk.reverse, sender=MAILBOX + '>, <eve@shop.example.net'), sealed), True),
-        'to another conversation': (replies.message(fields(talk.reverse), r.client.encrypt(
-            signed, [other.cert])), True),
-        'not encrypted to anybody of ours': (replies.message(fields(talk.reverse), r.client.encrypt(
-            signed, [r.user_cert])), True),
-        'ciphertext changed': (replies.message(fields(talk.reverse), flip(sealed)), True),
-        'ciphertext in a multipart': (replies.message(
-            fields(talk.reverse), b'Content-Type: multipart/mixed; boundary=x\n\n--x\n' + sealed +
-            b'\n--x--\n'), True),
-        'the text changed': (replies.message(fields(talk.reverse), r.client.encrypt(
-            signed.replace(b'Hello Bob', b'Hello Eve'), [talk.cert])), True),
-        'base64 that is none': (replies.message(
-            fields(talk.reverse), b'Content-Type: application/pkcs7-mime; smime-type=enveloped-data'
-            b'\nContent-Transfer-Encoding: base64\n\n!!!!\n'), True),
-    }
-
-
-def flip(sealed):
-    """Another character in the middle of the base64."""
-    at = len(sealed) * 3 // 4
-    while sealed[at:at + 1] in (b'\n', b'A', b'='):
-        at += 1
-    return sealed[:at] + b'A' + sealed[at + 1:]
-
-
-def log_lines(r, since):
-    """What the log says of replies since then, without ids, times and sizes."""
-    with open(os.path.join(r.dir, 'log', 'sealrelayd.log'), encoding='utf-8') as file:
-        lines = [line for line in file.readlines()[since:] if 'stage=flow.reply' in line]
-    return {re.sub(r'(id|entry|ms|bytes)=\S+', r'\1', line) for line in lines}
-
-
-def log_length(r):
-    with open(os.path.join(r.dir, 'log', 'sealrelayd.log'), encoding='utf-8') as file:
-        return len(file.readlines())
-
-
-@case
-def whatever_is_not_proven_gets_one_answer(r):
-    policy(r)
-    talk, other = Conversation(r), Conversation(r, 'carol')
-    since = log_length(r)
-    answers = {}
-    for name, (data, passed) in refused_kinds(r, talk, other).items():
-        answers[name] = reply(r, data, talk.reverse, want=None, passed=passed)
-    assert set(answers.values()) == {REFUSED}, {n: a for n, a in answers.items() if a != REFUSED}
-    assert len(log_lines(r, since)) == 1, log_lines(r, since)
-    lmtp = os.path.join(r.dir, 'run', 'lmtp.sock')
-    dropped = r.sealctl('status')['relay']['receive']['dropped']
-    said = set()
-    kinds = refused_kinds(r, talk, other)
-    for name, (data, passed) in kinds.items():
-        text = reply(r, data, talk.reverse, want='250', passed=passed, where=lmtp)
-        said.add(re.sub('queued as [a-z2-7]{16}', 'queued as ID', text))
-    assert said == {'250 2.0.0 Done: queued as ID'}, said
-    assert r.sealctl('status')['relay']['receive']['dropped'] == dropped + len(kinds)
-    r.wait_until(lambda: not r.sealctl('queue', 'list'), 'the queue is empty')
-    talk.box.nothing()
-    other.box.nothing()
-    assert not r.inbox.fresh(), 'the user was told something'
-
-
-@case
-def nobody_can_have_a_reply_sent_again(r):
-    policy(r)
-    talk, other = Conversation(r), Conversation(r, 'carol')
-    signed = r.client.sign(replies.entity())
-    sealed = r.client.encrypt(signed, [talk.cert])
-    header = replies.fields(talk.reverse)
-    data = replies.message(header, sealed)
-    reply(r, data, talk.reverse)
-    arrived(talk.box)
-    reply(r, data, talk.reverse)  # a client that missed the answer
-    reply(r, replies.message(replies.fields(talk.reverse), r.client.encrypt(signed, [talk.cert])),
-          talk.reverse)
-    r.restart('sealrelayd')
-    reply(r, data, talk.reverse)
-    for again in (r.client.encrypt(signed, [other.cert]),
-                  r.client.encrypt(signed, [other.cert, talk.cert]), signed):
-        text = reply(r, replies.message(header, again), other.reverse, want=None)
-        assert text == REFUSED, text
-    r.wait_until(lambda: not r.sealctl('queue', 'list'), 'the queue is empty')
-    talk.box.nothing()
-    other.box.nothing()
-    # signed only: the copies of one message
-    time.sleep(1)
-    header = replies.fields(talk.reverse, cc=other.reverse)
-    data = replies.message(header, r.client.sign(replies.entity(b'Hello both.\n')))
-    reply(r, data, talk.reverse)
-    reply(r, data, other.reverse)
-    arrived(talk.box)
-    arrived(other.box)
-
-
 @case
 def a_profile_may_waive_the_pass_or_the_signature(r):
     talk = Conversation(r)
@@ -343,20 +222,6 @@ def a_profile_may_waive_the_pass_or_the_signature(r):
         except AssertionError:
             continue
         raise AssertionError('%s was taken' % words)
-    policy(r)
-
-
-@case
-def guessing_without_a_pass_is_slowed_down_and_the_user_is_not(r):
-    talk = Conversation(r)
-    policy(r, reply_pass='waived')
-    bare = replies.message(replies.fields(talk.reverse),
-                           r.client.encrypt(replies.entity(), [talk.cert]))
-    answers = [reply(r, bare, talk.reverse, want=None, passed=False) for _ in range(22)]
-    slow = [text for text in answers if text.startswith('451 4.7.1')]
-    assert slow and answers[0] == REFUSED and answers[-1] == slow[0], answers
-    reply(r, good(r, talk), talk.reverse)
-    arrived(talk.box)
     policy(r)
 
 
@@ -431,27 +296,6 @@ def a_reply_that_comes_back_is_told_to_the_user_and_counts_for_nothing(r):
     for entry in r.sealctl('queue', 'list'):
         r.sealctl('queue', 'drop', entry['id'], '--yes')
     r.next_hop.has(hop.USER, *(name + '@shop.example.net' for name in ('bob', 'carol', 'dave')))
-
-
-@case
-def samples_of_other_projects_are_refused_and_leave_nothing(r):
-    talk = Conversation(r)
-    words = (b'multipart/signed', b'application/pkcs7-mime', b'application/x-pkcs7-mime')
-    n = 0
-    for passed in (True, False):
-        STUB.set(PASS if passed else answer())
-        for name, raw in corpus.messages(SAMPLES, 1):
-            data = mail.to_crlf(raw)
-            if not any(word in data.lower() for word in words):
-                continue
-            text = send(r, [talk.reverse], data)
-            n += 1
-            assert text == REFUSED or re.match('55[04] 5.(3.4|6.0) ', text), (name, text)
-    assert n > 50 or not SAMPLES, n
-    r.wait_until(lambda: not r.sealctl('queue', 'list'), 'the queue is empty')
-    talk.box.nothing()
-    assert not r.inbox.fresh()
-    print('    %d samples' % n)
 
 
 def stranger(r):

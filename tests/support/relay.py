@@ -27,6 +27,7 @@ class Relay:
         os.chmod(self.folder, 0o711)
         self.dir = os.path.join(self.folder, 'instance')
         self.started = {}
+        self.options = {}  # of a program's command line, by its name
         with open(os.path.join(self.folder, 'serve.log'), 'wb') as log:
             self.serve = subprocess.Popen(
                 [os.path.join(TOP, 'provisioning/try'), '--serve', self.folder], stdout=log,
@@ -62,7 +63,7 @@ class Relay:
         etc = os.path.join(self.dir, 'etc')
         run = os.path.join(self.dir, 'run')
         words = [os.path.join(self.build, 'bin', name), '--config',
-                 os.path.join(etc, name + '.conf')]
+                 os.path.join(etc, name + '.conf')] + self.options.get(name, [])
         if name == 'sealdeliver':
             words += ['--listen', os.path.join(run, 'deliver.sock')]
         return words
