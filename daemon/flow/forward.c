@@ -11,10 +11,10 @@
 #include "daemon/flow/onward.h"
 #include "daemon/flow/origin.h"
 #include "daemon/flow/parcel.h"
+#include "daemon/flow/thread_ids.h"
 #include "daemon/flow/verdict_lines.h"
 #include "daemon/policy/return_path.h"
 #include "daemon/smime/seal.h"
-#include "daemon/store/thread.h"
 #include "hsm/provider/provider.h"
 
 #include <openssl/x509.h>
@@ -91,32 +91,10 @@ static enum err not_before(const X509 *cert, int64_t *out)
     return ERR_OK;
 }
 
-/* Strangers know the user's messages by the ids they left with. */
-struct own_ids {
-    struct store *store;
-    int64_t alias;
-};
-
-static enum err own_id_find(void *ctx, const char *id, char **own)
-{
-    const struct own_ids *ids = ctx;
-    message_id_text found;
-    enum err e = store_thread_own(ids->store, ids->alias, id, found);
-
-    if (e == ERR_NOT_FOUND) {
-        err_note_clear();
-        return ERR_OK;
-    }
-    if (e)
-        return e;
-    *own = strdup(found);
-    return *own ? ERR_OK : ERR_NOMEM;
-}
-
 static enum err rewrite(struct forward *f, const struct forward_job *job, struct parcel *p)
 {
     CLEANUP(verdict_lines_clear) struct verdict_lines verdict = {0};
-    struct own_ids ids = {f->store, p->alias.id};
+    struct thread_ids ids = {f->store, p->alias.id};
     enum err e = verdict_lines_make(job->verdict, &p->marks, &p->profile, &p->signature, &verdict);
     struct rewrite_input in = {
         .message = &p->message,
@@ -134,14 +112,17 @@ static enum err rewrite(struct forward *f, const struct forward_job *job, struct
         .now_s = job->now_s,
         .message_id_domain = address_domain(p->alias.address),
         .hide_subject = f->limits.hide_subject,
-        .ids = {own_id_find, &ids},
+        .ids = {thread_id_find, &ids},
     };
 
     if (!e)
         e = not_before(p->sender.cert, &in.cert_not_before_s);
     if (!e && failpoint("forward.rewrite"))
         e = ERR_NOMEM;
-    return e ? e : rewrite_forward(&in, &p->rewritten);
+    e = e ? e : rewrite_forward(&in, &p->rewritten);
+    if (!e && p->rewritten.made_message_id && !job->trial)
+        e = thread_id_replaced(&ids, &p->message, p->rewritten.made_message_id, job->now_s);
+    return e;
 }
 
 static enum err cert_push(STACK_OF(X509) * certs, struct bytes der)

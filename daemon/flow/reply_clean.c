@@ -130,6 +130,10 @@ static enum err id_find(void *context, const char *id, enum clean_id *known, cha
     message_id_text other;
     enum err e = store_thread_outer(a->f->store, a->alias->id, id, other);
 
+    if (!e && !address_is_ascii(other)) { /* theirs, that no header of ours can carry */
+        *known = CLEAN_ID_KNOWN;
+        return ERR_OK;
+    }
     if (!e) {
         *known = CLEAN_ID_MAPPED;
         return text_give(other, mapped);
@@ -171,10 +175,6 @@ static enum err thread_remember(struct forward *f, const struct forward_job *job
         return ERR_OK;
     e = store_thread_add(f->store, job->route->alias.id, cleaned->original_id, cleaned->message_id,
                          job->now_s, outer);
-    if (e == ERR_FORMAT) { /* over-long: this thread is not held together */
-        err_note_clear();
-        return ERR_OK;
-    }
     return e == ERR_NOT_FOUND ? err_note(ERR_BUSY, "reply", "its alias was removed") : e;
 }
 

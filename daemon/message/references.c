@@ -13,7 +13,7 @@
 #define LINKS_MAX      4u
 #define LINK_MAX_BYTES 900u /* fits on one line of 998 */
 
-bool bracketed_next(struct bytes *rest, size_t max, struct bytes *out)
+static bool next(struct bytes *rest, size_t max, bool ascii, struct bytes *out)
 {
     size_t i = 0;
     size_t open = 0;
@@ -30,12 +30,22 @@ bool bracketed_next(struct bytes *rest, size_t max, struct bytes *out)
             rest->data += i + 1;
             rest->len -= i + 1;
             return true;
-        } else if (c <= 0x20 || c > 0x7e) {
+        } else if (c <= 0x20 || c == 0x7f || (ascii && c > 0x7f)) {
             in = false;
         }
     }
     rest->len = 0;
     return false;
+}
+
+bool bracketed_next(struct bytes *rest, size_t max, struct bytes *out)
+{
+    return next(rest, max, true, out);
+}
+
+bool reference_next(struct bytes *rest, size_t max, struct bytes *out)
+{
+    return next(rest, max, false, out);
 }
 
 static enum err id_make(const char *domain, char **out)
@@ -77,29 +87,38 @@ enum err message_id_append(struct buf *out, const struct message *m, const char 
     return e ? e : buf_error(out);
 }
 
-static size_t bracketed_count(struct bytes rest, size_t max)
+static size_t references_count(struct bytes rest)
 {
     struct bytes one;
     size_t n = 0;
 
-    while (bracketed_next(&rest, max, &one))
+    while (reference_next(&rest, MESSAGE_ID_MAX_BYTES, &one))
         n++;
     return n;
 }
 
-/* A message has two ids: what strangers know it by, and what its author does. */
-static enum err reference_append(struct buf *out, struct bytes id, const struct id_lookup *lookup)
+static bool is_ascii(const char *s)
+{
+    while (*s && (uint8_t)*s < 0x80)
+        s++;
+    return !*s;
+}
+
+/* A message may have two ids: what strangers know it by, and what the user does. */
+static enum err reference_append(struct buf *ids, struct bytes id, const struct id_lookup *lookup)
 {
     CLEANUP(buf_clear) struct buf text = {0};
     CLEANUP(str_free) char *own = NULL;
+    const char *shown;
     enum err e;
 
     buf_append_bytes(&text, id);
     e = buf_error(&text);
     if (!e && lookup->find)
         e = lookup->find(lookup->ctx, buf_str(&text), &own);
-    if (!e)
-        buf_append_str(out, own ? own : buf_str(&text));
+    shown = own ? own : buf_str(&text);
+    if (!e && is_ascii(shown))
+        buf_printf(ids, "%s%s", ids->len ? "\r\n " : "", shown);
     return e;
 }
 
@@ -108,6 +127,7 @@ enum err references_append(struct buf *out, const struct message *m, const char 
 {
     const struct message_field *f = message_find(m, name, 0);
     CLEANUP(buf_clear) struct buf text = {0};
+    CLEANUP(buf_clear) struct buf ids = {0};
     struct bytes rest;
     struct bytes id;
     size_t begun;
@@ -116,18 +136,18 @@ enum err references_append(struct buf *out, const struct message *m, const char 
 
     if (e || !f)
         return e;
-    n = bracketed_count(buf_bytes(&text), MESSAGE_ID_MAX_BYTES);
-    begun = field_begin(out, name);
+    n = references_count(buf_bytes(&text));
     rest = buf_bytes(&text);
-    for (size_t i = 0; !e && bracketed_next(&rest, MESSAGE_ID_MAX_BYTES, &id); i++) {
-        if (i > 0 && i + REFERENCES_MAX <= n)
-            continue;
-        if (i > 0)
-            buf_append_str(out, "\r\n ");
-        e = reference_append(out, id, lookup);
-    }
+    for (size_t i = 0; !e && reference_next(&rest, MESSAGE_ID_MAX_BYTES, &id); i++)
+        if (i == 0 || i + REFERENCES_MAX > n)
+            e = reference_append(&ids, id, lookup);
+    e = e ? e : buf_error(&ids);
+    if (e)
+        return e;
+    begun = field_begin(out, name);
+    buf_append_bytes(out, buf_bytes(&ids));
     field_end(out, begun);
-    return e ? e : buf_error(out);
+    return buf_error(out);
 }
 
 static bool is_web_link(struct bytes link)

@@ -43,7 +43,7 @@ static enum err correspondent_read(struct store *s, sqlite3_stmt *st,
     if (e)
         return e;
     tie_make(c.alias, c.reverse, tie);
-    e = store_unseal(s, &place, sql_blob(st, 3), c.address);
+    e = store_unseal(s, &place, sql_blob(st, 3), c.address, sizeof c.address);
     if (!e)
         *out = c;
     return e;

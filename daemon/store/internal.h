@@ -12,7 +12,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#define LOOK_LEN 32 /* bytes of a look-up HMAC */
+#define LOOK_LEN        32   /* bytes of a look-up HMAC */
+#define SEALED_TEXT_MAX 1023 /* bytes of a sealed text: addresses, message ids */
 
 struct store {
     struct hsm *hsm; /* borrowed */
@@ -36,12 +37,14 @@ struct seal_place {
     int64_t row;
     const char *tie; /* what else the row says that must stay with it; "" for nothing */
 };
+/* store_seal - Errors: ERR_FORMAT (longer than SEALED_TEXT_MAX), ERR_IO, ERR_NOMEM. */
 enum err store_seal(struct store *s, const struct seal_place *place, const char *plain,
                     struct buf *out);
-/* Errors: ERR_TAMPERED. */
+/* store_unseal - out: room for size bytes, the NUL among them. Errors: ERR_TAMPERED (a text that
+ * does not fit is none that was sealed for this place). */
 enum err store_unseal(struct store *s, const struct seal_place *place, struct bytes sealed,
-                      address_text out);
-/* store_look - the HMAC a sealed address is found by; owner keeps equal ones of two owners
+                      char *out, size_t size);
+/* store_look - the HMAC a sealed text is found by; owner keeps equal ones of two owners
  * apart. */
 enum err store_look(struct store *s, const char *owner, const char *address, uint8_t out[LOOK_LEN]);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* sealed.c - addresses as they lie in the database: sealed, padded, tied to their row.
+/* sealed.c - addresses and message ids as they lie in the database: sealed, padded, tied to their
+ * row.
  *
- * version | nonce | AES-256-GCM of the address, padded with NUL | tag. One key seals all of a
+ * version | nonce | AES-256-GCM of the text, padded with NUL | tag. One key seals all of a
  * store's life; its random 96-bit nonces are good for 2^32 values (SP 800-38D 8.3). */
 #include "daemon/store/aead.h"
 #include "daemon/store/internal.h"
@@ -13,8 +14,8 @@
 
 #define SEALED_VERSION 1
 #define SEALED_HEAD    (1 + AEAD_NONCE_LEN)
-#define PAD_STEP       64  /* lengths are told only in these steps */
-#define PADDED_MAX     256 /* an address of 254 bytes and its NUL, padded */
+#define PAD_STEP       64 /* lengths are told only in these steps */
+#define PADDED_MAX     ((SEALED_TEXT_MAX / PAD_STEP + 1) * PAD_STEP) /* with its NUL */
 
 static void place_aad(const struct seal_place *place, struct buf *out)
 {
@@ -34,7 +35,7 @@ enum err store_seal(struct store *s, const struct seal_place *place, const char 
     size_t padded_len = (len / PAD_STEP + 1) * PAD_STEP;
     enum err e;
 
-    if (len > HSM_ADDRESS_MAX)
+    if (len > SEALED_TEXT_MAX)
         return err_note(ERR_FORMAT, "store_seal", "%zu bytes", len);
     if (RAND_bytes(head + 1, AEAD_NONCE_LEN) != 1)
         return err_note_openssl(ERR_IO, "RAND_bytes");
@@ -53,7 +54,7 @@ enum err store_seal(struct store *s, const struct seal_place *place, const char 
 }
 
 enum err store_unseal(struct store *s, const struct seal_place *place, struct bytes sealed,
-                      address_text out)
+                      char *out, size_t size)
 {
     CLEANUP(aead_free) EVP_CIPHER_CTX *ctx = NULL;
     CLEANUP(buf_clear) struct buf aad = {0};
@@ -75,7 +76,7 @@ enum err store_unseal(struct store *s, const struct seal_place *place, struct by
     if (e)
         return e;
     len = strnlen((char *)padded, sealed.len - SEALED_HEAD - AEAD_TAG_LEN);
-    if (len <= HSM_ADDRESS_MAX) {
+    if (len < size) {
         memcpy(out, padded, len);
         out[len] = '\0';
     } else {

@@ -27,7 +27,7 @@ static bool is_usable(const char *id)
     if (len < 3 || len > STORE_MESSAGE_ID_MAX)
         return false;
     for (size_t i = 0; i < len; i++)
-        if ((uint8_t)id[i] <= 0x20 || (uint8_t)id[i] >= 0x7f)
+        if ((uint8_t)id[i] <= 0x20 || (uint8_t)id[i] == 0x7f)
             return false;
     return true;
 }
@@ -49,7 +49,7 @@ static enum err pair_read(struct store *s, struct sql *db, int64_t alias, enum s
         return e;
     place.row = sqlite3_column_int64(st, 0);
     (void)snprintf(tie, sizeof tie, "%" PRId64, alias);
-    return store_unseal(s, &place, sql_blob(st, 1), out);
+    return store_unseal(s, &place, sql_blob(st, 1), out, sizeof(message_id_text));
 }
 
 static enum err pair_find(struct store *s, int64_t alias, enum side wanted, const char *id,

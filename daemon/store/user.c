@@ -121,7 +121,7 @@ enum err store_mailbox_get(struct store *s, struct sql *db, int64_t mailbox, con
     e = e ? e : sql_step(db, st);
     if (e == ERR_NOT_FOUND)
         return err_note(ERR_TAMPERED, "mailbox", "row %lld is missing", (long long)mailbox);
-    return e ? e : store_unseal(s, &place, sql_blob(st, 0), out);
+    return e ? e : store_unseal(s, &place, sql_blob(st, 0), out, sizeof(address_text));
 }
 
 static enum err user_mailboxes(struct store *s, struct sql *db, struct store_user *u)
@@ -137,7 +137,7 @@ static enum err user_mailboxes(struct store *s, struct sql *db, struct store_use
         if (e)
             break;
         struct seal_place place = {"mailbox.address", sqlite3_column_int64(st, 0), u->user};
-        e = store_unseal(s, &place, sql_blob(st, 1), address);
+        e = store_unseal(s, &place, sql_blob(st, 1), address, sizeof address);
         e = e ? e : mailbox_push(u, address);
     }
     return e == ERR_NOT_FOUND ? ERR_OK : e;

@@ -210,6 +210,43 @@ static void a_thread_is_found_under_both_names_of_its_own_alias(void **state)
                      ERR_NOT_FOUND);
 }
 
+/* "<xxx...x@h>" of that many bytes. */
+static void long_id(size_t len, char fill, char *out)
+{
+    memset(out, fill, len);
+    out[0] = '<';
+    memcpy(out + len - 3, "@h>", 4);
+}
+
+static void ids_of_any_length_that_a_field_holds_have_two_names(void **state)
+{
+    static const size_t lengths[] = {3 + 2, 63, 64, 254, 255, 256, 512, STORE_MESSAGE_ID_MAX};
+    struct store_alias a = fixture_alias("shop@relay.example");
+    char own[STORE_MESSAGE_ID_MAX + 2];
+    char outer[STORE_MESSAGE_ID_MAX + 2];
+    message_id_text got;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        long_id(lengths[i], 'u', own);
+        long_id(lengths[i], '\xc3', outer);
+        assert_int_equal(store_thread_add(fixture.store, a.id, own, outer, NOW, got), ERR_OK);
+    }
+    fixture_reopen();
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        long_id(lengths[i], 'u', own);
+        long_id(lengths[i], '\xc3', outer);
+        assert_int_equal(store_thread_outer(fixture.store, a.id, own, got), ERR_OK);
+        assert_string_equal(got, outer);
+        assert_int_equal(store_thread_own(fixture.store, a.id, outer, got), ERR_OK);
+        assert_string_equal(got, own);
+        assert_int_equal(store_thread_add(fixture.store, a.id, "<other@h>", outer, NOW, got),
+                         ERR_EXISTS);
+    }
+    long_id(STORE_MESSAGE_ID_MAX + 1, 'u', own);
+    assert_int_equal(store_thread_add(fixture.store, a.id, own, "<x@y>", NOW, got), ERR_FORMAT);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, fixture_start, fixture_end)
 
 int main(void)
@@ -222,6 +259,7 @@ int main(void)
         CASE(another_alias_needs_the_same_envelope_or_the_same_message_soon),
         CASE(failures_are_counted_for_one_reverse_alias_and_hour),
         CASE(a_thread_is_found_under_both_names_of_its_own_alias),
+        CASE(ids_of_any_length_that_a_field_holds_have_two_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
