@@ -271,17 +271,34 @@ static void text_append(struct html *h, struct bytes text)
     buf_append_bytes(h->out, text);
 }
 
-/* It decides how the rest is laid out; anything odd in it is not needed for that. */
+/* It decides how the rest is laid out, if it is one of the published ones. */
 static bool doctype_usable(struct bytes text)
 {
-    unsigned quotes = 0;
+    static const char *const published[] = {"-//W3C//DTD ", "-//IETF//DTD ",
+                                            "http://www.w3.org/TR/"};
+    static const char start[] = "<!DOCTYPE html";
+    struct bytes rest = text;
+    size_t plain = 0; /* bytes outside quotes */
 
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] == '@' || text.data[i] == '\'')
+    if (text.len < sizeof start ||
+        !bytes_equal_nocase((struct bytes){text.data, sizeof start - 1}, start))
+        return false;
+    for (;;) {
+        const uint8_t *open = rest.len ? memchr(rest.data, '"', rest.len) : NULL;
+        size_t before = open ? (size_t)(open - rest.data) : rest.len;
+        const uint8_t *close = open ? memchr(open + 1, '"', rest.len - before - 1) : NULL;
+        bool known = false;
+
+        plain += before;
+        if (!open)
+            return plain <= sizeof start + sizeof " PUBLIC  " && text.data[text.len - 1] == '>';
+        for (size_t i = 0; close && i < COUNT(published); i++)
+            known = known || ((size_t)(close - open) > strlen(published[i]) &&
+                              memcmp(open + 1, published[i], strlen(published[i])) == 0);
+        if (!known || close - open > 60)
             return false;
-        quotes += text.data[i] == '"' ? 1 : 0;
+        rest = (struct bytes){close + 1, rest.len - (size_t)(close + 1 - rest.data)};
     }
-    return quotes % 2 == 0 && text.data[text.len - 1] == '>';
 }
 
 static enum err token_append(struct html *h, const struct html_token *token)
@@ -293,6 +310,8 @@ static enum err token_append(struct html *h, const struct html_token *token)
     case HTML_DOCTYPE:
         if (doctype_usable(token->text))
             buf_append_bytes(h->out, token->text);
+        else
+            buf_append_str(h->out, "<!DOCTYPE html>");
         break;
     case HTML_OPEN:
         return open_append(h, token);

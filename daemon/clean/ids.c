@@ -29,6 +29,31 @@ static bool is_private(const char *host)
     return false;
 }
 
+/* Letters and digits around it make another domain of it, and so does ".org" behind it. */
+static bool is_whole(struct bytes id, size_t at, size_t len)
+{
+    const uint8_t *behind = id.data + at + len;
+    size_t left = id.len - at - len;
+
+    if (at > 0 && g_ascii_isalnum((char)id.data[at - 1]))
+        return false;
+    if (left && (g_ascii_isalnum((char)behind[0]) || behind[0] == '-'))
+        return false;
+    return left < 2 || behind[0] != '.' || !g_ascii_isalnum((char)behind[1]);
+}
+
+bool clean_names_domain(const struct clean *c, struct bytes id)
+{
+    for (const char *const *d = c->in->domains; *d; d++) {
+        size_t len = strlen(*d);
+
+        for (size_t i = 0; i + len <= id.len; i++)
+            if (strncasecmp((const char *)id.data + i, *d, len) == 0 && is_whole(id, i, len))
+                return true;
+    }
+    return false;
+}
+
 /* The right side of an id, without the bracket. */
 static void host_copy(const char *id, struct buf *host)
 {
@@ -50,9 +75,7 @@ static enum err names_user(const struct clean *c, const char *id, bool *names)
         host_copy(own_id, &own);
     if (host.failed || own.failed)
         return ERR_NOMEM;
-    *names = clean_holds(&c->words, bytes_of(id));
-    for (const char *const *d = c->in->domains; !*names && *d; d++)
-        *names = domain_is_within(buf_str(&host), *d);
+    *names = clean_holds(&c->words, bytes_of(id)) || clean_names_domain(c, bytes_of(id));
     if (!*names && own.len)
         *names = strcasecmp(buf_str(&own), buf_str(&host)) == 0 && is_private(buf_str(&host));
     return ERR_OK;

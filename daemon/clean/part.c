@@ -142,6 +142,8 @@ static enum err fields_append(struct clean *c, GMimePart *part, const char *char
 
     if (name && content_kind(part) == CONTENT_VCARD)
         buf_append_str(&file_name, "contact.vcf"); /* clients name it after the person */
+    else if (name && content_kind(part) == CONTENT_CALENDAR)
+        buf_append_str(&file_name, "invite.ics");
     else if (name)
         e = file_name_clean(c, name, &file_name);
     if (e)

@@ -97,36 +97,37 @@ static bool is_named(const struct content_line *l, const char *name)
     return bytes_equal_nocase(l->name, name);
 }
 
-/* Those that say something of the party, not of its program; a name only for others. */
-static void parameters_append(struct buf *out, struct bytes parameters, bool own)
+/* Of a party what says something of it, not of its program; a name only of others. */
+static bool party_parameter_kept(struct bytes name, bool own)
+{
+    for (size_t i = 0; i < sizeof kept_parameters / sizeof kept_parameters[0]; i++)
+        if (bytes_equal_nocase(name, kept_parameters[i]))
+            return !(own && strcmp(kept_parameters[i], "CN") == 0);
+    return false;
+}
+
+/* "X-...": a program's own (RFC 5545 3.8.8.2). */
+static bool is_private(struct bytes name)
+{
+    return name.len > 2 && strncasecmp((const char *)name.data, "X-", 2) == 0;
+}
+
+/*   party  of an ORGANIZER or ATTENDEE; own: it is the user */
+static void parameters_append(struct buf *out, struct bytes parameters, bool party, bool own)
 {
     while (parameters.len) {
         struct bytes one = {parameters.data + 1, parameters.len - 1};
-        size_t equals;
+        struct bytes name;
 
         one.len = find_unquoted(one, ";");
-        equals = find_unquoted(one, "=");
-        for (size_t i = 0; i < sizeof kept_parameters / sizeof kept_parameters[0]; i++)
-            if (bytes_equal_nocase((struct bytes){one.data, equals}, kept_parameters[i]) &&
-                !(own && strcmp(kept_parameters[i], "CN") == 0)) {
-                buf_append_str(out, ";");
-                buf_append_bytes(out, one);
-            }
+        name = (struct bytes){one.data, find_unquoted(one, "=")};
+        if (party ? party_parameter_kept(name, own) : !is_private(name)) {
+            buf_append_str(out, ";");
+            buf_append_bytes(out, one);
+        }
         parameters.data += one.len + 1;
         parameters.len -= one.len + 1;
     }
-}
-
-static bool names_domain(const struct clean *c, struct bytes value)
-{
-    for (const char *const *d = c->in->domains; *d; d++) {
-        size_t len = strlen(*d);
-
-        for (size_t i = 0; i + len <= value.len; i++)
-            if (strncasecmp((const char *)value.data + i, *d, len) == 0)
-                return true;
-    }
-    return false;
 }
 
 /* An id made of the user's address or domain: another one, the same for the same. */
@@ -134,7 +135,7 @@ static void uid_append(struct clean *c, struct bytes value, struct buf *out)
 {
     uint8_t digest[SHA256_DIGEST_LENGTH];
 
-    if (!clean_holds(&c->words, value) && !names_domain(c, value)) {
+    if (!clean_holds(&c->words, value) && !clean_names_domain(c, value)) {
         buf_append_bytes(out, value);
         return;
     }
@@ -145,8 +146,7 @@ static void uid_append(struct clean *c, struct bytes value, struct buf *out)
 
 static bool is_foreign(const struct content_line *l)
 {
-    return (l->name.len > 2 && strncasecmp((const char *)l->name.data, "X-", 2) == 0) ||
-           is_named(l, "PRODID") || is_named(l, "CREATED");
+    return is_private(l->name) || is_named(l, "PRODID") || is_named(l, "CREATED");
 }
 
 static enum err line_clean(struct clean *c, struct bytes line, struct buf *out)
@@ -165,10 +165,8 @@ static enum err line_clean(struct clean *c, struct bytes line, struct buf *out)
     if (is_foreign(&l))
         return ERR_OK;
     buf_append_bytes(&kept, l.name);
-    if (is_named(&l, "ORGANIZER") || is_named(&l, "ATTENDEE"))
-        parameters_append(&kept, l.parameters, clean_holds(&c->words, l.value));
-    else
-        buf_append_bytes(&kept, l.parameters);
+    parameters_append(&kept, l.parameters, is_named(&l, "ORGANIZER") || is_named(&l, "ATTENDEE"),
+                      clean_holds(&c->words, l.value));
     buf_append_str(&kept, ":");
     if (is_named(&l, "UID"))
         uid_append(c, l.value, &kept);

@@ -131,11 +131,11 @@ static bool begins_inside(const struct before *b, uint32_t c)
     return !is_alnum(c) || !is_alnum(b->last);
 }
 
-static bool begins_here(const struct before *b, uint32_t c)
+static bool begins_here(const struct scan *s, const struct before *b, uint32_t c)
 {
     if (!is_alnum(c))
         return true;
-    return b->last == 0 || b->last >= 0x80 || !strchr(".-_+", (int)b->last) ||
+    return b->last == 0 || b->last >= 0x80 || !strchr(s->loose ? ".+" : ".-_+", (int)b->last) ||
            !is_alnum(b->last_but_one);
 }
 
@@ -144,7 +144,7 @@ static const struct word *word_find(const struct scan *s, size_t at, uint32_t c,
                                     const struct before *before, size_t *end)
 {
     const struct word *best = NULL;
-    bool here = begins_here(before, c);
+    bool here = begins_here(s, before, c);
 
     *end = 0;
     for (size_t i = s->words->first[c % WORDS_BUCKETS]; i != WORDS_NONE;
@@ -186,7 +186,7 @@ bool scan_finds(const struct scan *s)
 
         if (c == SCAN_END)
             return false;
-        if (begins_inside(&before, c) && hidden_at(s, at, c, begins_here(&before, c)))
+        if (begins_inside(&before, c) && hidden_at(s, at, c, begins_here(s, &before, c)))
             return true;
         before = (struct before){c, before.last};
         at = next;
@@ -330,7 +330,7 @@ static enum err place_replace(const struct scan *s, size_t at, uint32_t c,
         scan_escaped_append(out, s->escape, bytes_of(word->becomes));
         return ERR_OK;
     }
-    *end = s->replacer && begins_here(before, c) ? token_match(s, at, c, &kind, &token) : 0;
+    *end = s->replacer && begins_here(s, before, c) ? token_match(s, at, c, &kind, &token) : 0;
     if (*end)
         e = s->replacer(s->context, kind, buf_bytes(&token), &becomes, &found);
     if (e || !found) {

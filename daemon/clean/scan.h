@@ -33,7 +33,7 @@ typedef enum err scan_replacer(void *context, enum scan_token kind, struct bytes
 struct scan {
     struct bytes text; /* UTF-8; stray bytes are passed by */
     unsigned layers;   /* of enum scan_layer */
-    bool loose;        /* a word may be followed by ".pdf": file names */
+    bool loose;        /* a word may stand behind "Letter-" and before ".pdf": file names */
     const struct words *words;
     scan_replacer *replacer; /* NULL: no tokens */
     void *context;

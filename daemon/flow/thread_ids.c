@@ -26,8 +26,8 @@ enum err thread_id_find(void *ctx, const char *id, char **own)
 }
 
 /* The pair that was first stays: a message may come twice. */
-enum err thread_id_replaced(const struct thread_ids *ids, const struct message *m,
-                            const char *made, int64_t now_s)
+enum err thread_id_replaced(const struct thread_ids *ids, const struct message *m, const char *made,
+                            int64_t now_s)
 {
     const struct message_field *f = message_find(m, "Message-ID", 0);
     CLEANUP(buf_clear) struct buf text = {0};

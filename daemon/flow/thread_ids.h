@@ -20,7 +20,7 @@ enum err thread_id_find(void *ctx, const char *id, char **own);
 /* thread_id_replaced - remember that the stranger's message reached the user as made, because its
  * own id fits no header of ours; nothing when it has none that others could refer to.
  * Errors: the store's. */
-enum err thread_id_replaced(const struct thread_ids *ids, const struct message *m,
-                            const char *made, int64_t now_s);
+enum err thread_id_replaced(const struct thread_ids *ids, const struct message *m, const char *made,
+                            int64_t now_s);
 
 #endif

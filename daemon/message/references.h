@@ -5,16 +5,17 @@
 
 #include "daemon/message/message.h"
 
-#define MESSAGE_ID_MAX_BYTES 976u /* with its brackets: behind any field's name on a line of 998 */
-#define REFERENCES_MAX       32u  /* ids in one field: the first and the last ones are kept */
+#define MESSAGE_ID_MAX_BYTES 976u /* with its brackets: behind any field's name on a line of 998   \
+                                   */
+#define REFERENCES_MAX 32u        /* ids in one field: the first and the last ones are kept */
 
 /* bracketed_next - take the next "<...>" from the front of rest, its brackets included: printable
  * ASCII without blanks or brackets inside, at most max bytes. False: there is none, rest is empty.
  * Source: RFC 5322 3.6.4 (msg-id), RFC 2369 2. */
 bool bracketed_next(struct bytes *rest, size_t max, struct bytes *out);
 
-/* reference_next - the same, of ids that may not be ASCII: these no header of ours carries, but what
- * they stand for can be looked up. */
+/* reference_next - the same, of ids that may not be ASCII: these no header of ours carries, but
+ * what they stand for can be looked up. */
 bool reference_next(struct bytes *rest, size_t max, struct bytes *out);
 
 /* message_id_append - the Message-ID field: the message's own if it is "<", printable ASCII

@@ -4,9 +4,9 @@
  * sides.
  *
  * One name an alias: the correspondents of one alias see the same one, so that they can answer each
- * other; those of two aliases see two. A stranger's message whose own id no header of ours can carry
- * has two names as well. Kept as long as the alias, however old: nothing else ends a pair, for a
- * thread may go on after years. Sealed like addresses. */
+ * other; those of two aliases see two. A stranger's message whose own id no header of ours can
+ * carry has two names as well. Kept as long as the alias, however old: nothing else ends a pair,
+ * for a thread may go on after years. Sealed like addresses. */
 #ifndef SEALRELAY_STORE_THREAD_H
 #define SEALRELAY_STORE_THREAD_H
 

@@ -24,7 +24,15 @@ static const struct html_case cases[] = {
     {"<?xml:namespace prefix = o />a", "a"},
     {"</ x>a", "a"},
     {"<!DOCTYPE html>a", "<!DOCTYPE html>a"},
-    {"<!DOCTYPE html \"x@y\">a", "a"},
+    {"<!DOCTYPE html SYSTEM \"x@y\">a", "<!DOCTYPE html>a"},
+    {"<!DOCTYPE html PUBLIC \"-//W3C//DTD HTML 4.01//EN\" "
+     "\"http://www.w3.org/TR/html4/strict.dtd\">a",
+     "<!DOCTYPE html PUBLIC \"-//W3C//DTD HTML 4.01//EN\" "
+     "\"http://www.w3.org/TR/html4/strict.dtd\">a"},
+    {"<!DOCTYPE html PUBLIC \"-//W3C//DTD HTML 4.01//EN\" \"file:///home/jane/x.dtd\">a",
+     "<!DOCTYPE html>a"},
+    {"<!DOCTYPE janes>a", "<!DOCTYPE html>a"},
+    {"<!DOCTYPE html [<!ENTITY me \"jane\">]>a", "<!DOCTYPE html>]>a"},
     {"a<b", "a<b>"},
     /* elements that tell of the author's program, or run in the reader's */
     {"<meta name=Generator content=X><base href=file:///x><link rel=x>a", "a"},
