@@ -5,9 +5,8 @@
 
 #include "daemon/message/message.h"
 
-#define MESSAGE_ID_MAX_BYTES 976u /* with its brackets: behind any field's name on a line of 998   \
-                                   */
-#define REFERENCES_MAX 32u        /* ids in one field: the first and the last ones are kept */
+#define MESSAGE_ID_MAX_BYTES 976u /* with its brackets; fits on a line of 998 behind any name */
+#define REFERENCES_MAX       32u  /* ids in one field: the first and the last ones are kept */
 
 /* bracketed_next - take the next "<...>" from the front of rest, its brackets included: printable
  * ASCII without blanks or brackets inside, at most max bytes. False: there is none, rest is empty.

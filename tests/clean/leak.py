@@ -5,6 +5,7 @@ import os
 import sys
 
 import cleaner
+import everywhere
 from planted import CLIENTS, FIELDS, PLANTED, with_denied_fields
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -36,6 +37,21 @@ def judge(name, message):
     return wrong
 
 
+def judge_everywhere(run):
+    """One reply with a mark of its own in each place; our readers see them all in what was sent."""
+    marks = everywhere.Marks()
+    reverse = 'r-abcdefghijklmnop@relay.example'
+    raw = everywhere.header(marks, reverse, 'Sun, 22 Nov 2026 08:30:00 +0100', [
+        '<bobs-1@corp.example>', '<own-1@home.example>', '<bobs-2@corp.example>'])
+    raw = (raw + everywhere.entity(marks, reverse)).replace(b'\n', b'\r\n')
+    seen = {word for word, _ in cleaner.found(raw, list(marks.places))}
+    wrong = ['not seen before: ' + place for mark, place in marks.places.items()
+             if mark not in seen]
+    message = run.clean_exactly(raw)[0]
+    return wrong + ['everywhere: %s in %s' % (marks.places.get(word, word), where) for word, where in
+                    cleaner.found(message, list(marks.places) + PLANTED + CLIENTS)]
+
+
 def main(program):
     run = cleaner.Cleaner(program)
     folder = os.path.join(HERE, 'replies')
@@ -50,6 +66,7 @@ def main(program):
                 wrong += judge(variant, run.clean(text)[0])
             except cleaner.Refused as refusal:
                 wrong.append('%s: %s' % (variant, refusal))
+    wrong += judge_everywhere(run)
     run.close()
     for line in wrong:
         print(line)
