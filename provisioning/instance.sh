@@ -5,7 +5,7 @@
 #
 # Set before instance_start: BIN (folder of the build), DIR (private folder, made here).
 # Optional: USER_KEY (rsa-2048), DEVICE_HOP (host:port of a next hop other than the private Postfix),
-# RAISED=yes (limits on new correspondents raised), POOL (ready keys).
+# FRONT (name of a mail system in front, whose word on senders counts), RAISED=yes (limits on new correspondents raised), POOL (ready keys).
 
 RELAY_DOMAIN=relay.example.com
 MAILBOX=alice@home.example.com
@@ -132,8 +132,8 @@ EOF
 
 instance_config()
 {
-    local module limits=""
-    module=$(find /usr/lib -name libsofthsm2.so | head -n 1)
+    local module limits="" verdict=""
+    module=$(find /usr/lib -name libsofthsm2.so -print -quit)
     SMTP_PORT=$(free_port)
     LMTP_PORT=$(free_port)
     SOCKETMAP_PORT=$(free_port)
@@ -157,6 +157,8 @@ web_socket = $DIR/run/hsm-web.sock
 [limits]
 $limits
 EOF
+    [ -n "${FRONT:-}" ] &&
+        verdict=$'[verdict]\nsource = authentication-results\nauthserv_id = '$FRONT
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 \
         -subj "/CN=$RELAY_DOMAIN" -addext "subjectAltName=DNS:$RELAY_DOMAIN" \
         -keyout "$DIR/etc/relay.key" -out "$DIR/etc/relay.pem" 2>/dev/null
@@ -181,6 +183,7 @@ socketmap_socket = $DIR/run/recipients.sock
 xforward = 127.0.0.1 unix
 tls_certificate = $DIR/etc/relay.pem
 tls_key = $DIR/etc/relay.key
+$verdict
 [queue]
 free_min = 1M
 retry_first = 2s
