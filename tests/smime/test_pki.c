@@ -21,11 +21,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-struct role {
-    const char *name; /* common name */
-    const char *usage, *basic, *email;
-};
-
 static void extension_add(X509 *cert, X509 *issuer, int nid, const char *value)
 {
     X509_EXTENSION *ext;
@@ -38,21 +33,29 @@ static void extension_add(X509 *cert, X509 *issuer, int nid, const char *value)
     X509_EXTENSION_free(ext);
 }
 
-static X509 *certificate_make(const struct role *role, EVP_PKEY *key, X509 *issuer,
-                              EVP_PKEY *issuer_key)
+static void name_add(X509_NAME *name, const char *field, const char *value)
 {
+    if (value)
+        assert_int_equal(X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8,
+                                                    (const unsigned char *)value, -1, -1, 0),
+                         1);
+}
+
+X509 *test_certificate(const struct test_role *role, EVP_PKEY *key, X509 *issuer,
+                       EVP_PKEY *issuer_key)
+{
+    bool usual = role->from_day == 0 && role->to_day == 0;
     X509 *cert = X509_new();
     X509_NAME *name = X509_NAME_new();
     static long serial = 1000;
 
     assert_non_null(cert);
-    assert_int_equal(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                                                (const unsigned char *)role->name, -1, -1, 0),
-                     1);
+    name_add(name, "CN", role->name);
+    name_add(name, "O", role->organisation);
     X509_set_version(cert, X509_VERSION_3);
     ASN1_INTEGER_set(X509_get_serialNumber(cert), ++serial);
-    X509_gmtime_adj(X509_getm_notBefore(cert), -30L * 86400);
-    X509_gmtime_adj(X509_getm_notAfter(cert), 600L * 86400);
+    X509_gmtime_adj(X509_getm_notBefore(cert), (usual ? -30L : role->from_day) * 86400);
+    X509_gmtime_adj(X509_getm_notAfter(cert), (usual ? 600L : role->to_day) * 86400);
     X509_set_subject_name(cert, name);
     X509_set_issuer_name(cert, issuer ? X509_get_subject_name(issuer) : name);
     X509_set_pubkey(cert, key);
@@ -61,12 +64,14 @@ static X509 *certificate_make(const struct role *role, EVP_PKEY *key, X509 *issu
         extension_add(cert, issuer, NID_authority_key_identifier, "keyid:always");
     if (role->basic)
         extension_add(cert, issuer, NID_basic_constraints, role->basic);
-    extension_add(cert, issuer, NID_key_usage, role->usage);
-    if (role->email) {
-        extension_add(cert, issuer, NID_ext_key_usage, "emailProtection");
+    if (role->usage)
+        extension_add(cert, issuer, NID_key_usage, role->usage);
+    if (role->email || role->purpose)
+        extension_add(cert, issuer, NID_ext_key_usage,
+                      role->purpose ? role->purpose : "emailProtection");
+    if (role->email)
         extension_add(cert, issuer, NID_subject_alt_name, role->email);
-    }
-    assert_true(X509_sign(cert, issuer_key, EVP_sha384()) > 0);
+    assert_true(X509_sign(cert, issuer_key, role->md ? role->md : EVP_sha384()) > 0);
     X509_NAME_free(name);
     return cert;
 }
@@ -109,10 +114,10 @@ void test_pki_new(struct test_pki *p, bool ec)
     const char *ca_usage = "critical,keyCertSign,cRLSign";
     const char *leaf_usage =
         ec ? "critical,digitalSignature,keyAgreement" : "critical,digitalSignature,keyEncipherment";
-    struct role root = {"Test Root", ca_usage, "critical,CA:TRUE", NULL};
-    struct role inter = {"Test Intermediate", ca_usage, "critical,CA:TRUE,pathlen:0", NULL};
-    struct role sender = {TEST_SENDER, leaf_usage, NULL, "email:" TEST_SENDER};
-    struct role user = {TEST_USER, leaf_usage, NULL, "email:" TEST_USER};
+    struct test_role root = {"Test Root", ca_usage, .basic = "critical,CA:TRUE"};
+    struct test_role inter = {"Test Intermediate", ca_usage, .basic = "critical,CA:TRUE,pathlen:0"};
+    struct test_role sender = {TEST_SENDER, leaf_usage, .email = "email:" TEST_SENDER};
+    struct test_role user = {TEST_USER, leaf_usage, .email = "email:" TEST_USER};
 
     *p = (struct test_pki){.dir = "/tmp/seal-test-XXXXXX"};
     assert_non_null(mkdtemp(p->dir));
@@ -120,10 +125,10 @@ void test_pki_new(struct test_pki *p, bool ec)
     p->inter_key = EVP_EC_gen("P-384");
     p->sender_key = leaf_key(ec);
     p->user_key = leaf_key(ec);
-    p->root = certificate_make(&root, p->root_key, NULL, p->root_key);
-    p->inter = certificate_make(&inter, p->inter_key, p->root, p->root_key);
-    p->sender = certificate_make(&sender, p->sender_key, p->inter, p->inter_key);
-    p->user = certificate_make(&user, p->user_key, p->inter, p->inter_key);
+    p->root = test_certificate(&root, p->root_key, NULL, p->root_key);
+    p->inter = test_certificate(&inter, p->inter_key, p->root, p->root_key);
+    p->sender = test_certificate(&sender, p->sender_key, p->inter, p->inter_key);
+    p->user = test_certificate(&user, p->user_key, p->inter, p->inter_key);
     pem_write(p, "root.pem", p->root, NULL);
     pem_write(p, "inter.pem", p->inter, NULL);
     pem_write(p, "sender.pem", p->sender, NULL);

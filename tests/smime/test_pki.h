@@ -17,6 +17,21 @@ struct test_pki {
     EVP_PKEY *root_key, *inter_key, *sender_key, *user_key;
 };
 
+/* What a certificate says. */
+struct test_role {
+    const char *name;          /* common name; NULL: none */
+    const char *usage, *basic; /* extensions in OpenSSL's words; NULL: left out */
+    const char *email;         /* subjectAltName, likewise */
+    const char *purpose;       /* extended key usage; NULL: mail where there is an email */
+    const char *organisation;  /* NULL: none */
+    int from_day, to_day;      /* of its life, from now; both 0: -30 and 600 */
+    const EVP_MD *md;          /* its issuer signs with; NULL: SHA-384 */
+};
+
+/* test_certificate - a certificate with a serial number of its own; issuer NULL: self-signed. */
+X509 *test_certificate(const struct test_role *role, EVP_PKEY *key, X509 *issuer,
+                       EVP_PKEY *issuer_key);
+
 /* test_pki_new - P-384 authorities; leaf keys RSA-2048 or, with ec, P-256. Asserts on failure. */
 void test_pki_new(struct test_pki *p, bool ec);
 void test_pki_free(struct test_pki *p);
