@@ -72,8 +72,9 @@ enum err queue_show(struct queue *q, const char *id, struct queue_item *out)
 {
     CLEANUP(row_clear) struct row r = {0};
     struct queue_item past = {.state = QUEUE_DELIVERED};
-    enum err known = history_find(q, id, &past);
+    /* in this order: an entry that is finished meanwhile is found in one of the two */
     enum err e = row_find(q, id, &r);
+    enum err known = history_find(q, id, &past);
 
     if (known && known != ERR_NOT_FOUND)
         return known;

@@ -8,11 +8,14 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define NOW     FIXTURE_NOW
 #define DAY     INT64_C(86400)
 #define ORIGIN  "sealed origin"
+#define ASKED   300u
 #define UNKNOWN "550 5.1.1 <" FIXTURE_MARKER "@home.example.com>: no mailbox " FIXTURE_MARKER
 
 static struct queue_item show(unsigned n)
@@ -99,6 +102,38 @@ static void a_delivered_message_is_known_by_its_id(void **state)
         assert_int_equal(item.size_bytes, 6);
         fixture_reopen();
     }
+}
+
+/* Whoever asks for a message without pause; message n is asked for until it is delivered. */
+static void *ask(void *arg)
+{
+    atomic_uint *unknown = arg;
+
+    for (unsigned n = 1; n <= ASKED; n++) {
+        struct queue_item item = {.state = QUEUE_ACTIVE};
+        id_text id;
+
+        message_id(n, id);
+        while (item.state != QUEUE_DELIVERED && !atomic_load(unknown))
+            if (queue_show(fixture.queue, id, &item))
+                atomic_fetch_add(unknown, 1);
+    }
+    return NULL;
+}
+
+static void a_message_is_known_at_every_instant_of_its_delivery(void **state)
+{
+    atomic_uint unknown = 0;
+    pthread_t asking;
+
+    (void)state;
+    for (unsigned n = 1; n <= ASKED; n++)
+        put_with_origin(n, QUEUE_REPLY, NULL, ERR_OK);
+    assert_int_equal(pthread_create(&asking, NULL, ask, &unknown), 0);
+    for (unsigned n = 1; n <= ASKED; n++)
+        end_at(n, OUTCOME_DONE, "250 2.0.0 Ok", NOW + 5);
+    assert_int_equal(pthread_join(asking, NULL), 0);
+    assert_int_equal(atomic_load(&unknown), 0);
 }
 
 static void a_report_fails_a_delivered_message_once(void **state)
@@ -289,6 +324,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(a_delivered_message_is_known_by_its_id),
+        CASE(a_message_is_known_at_every_instant_of_its_delivery),
         CASE(a_report_fails_a_delivered_message_once),
         CASE(a_report_may_be_quicker_than_the_answer_to_the_delivery),
         CASE(our_own_failures_are_open_but_never_those_of_notices),
