@@ -51,7 +51,7 @@ static bool act(const struct armed *a)
     if (a->action_len == 4 && memcmp(a->action, "kill", 4) == 0)
         (void)kill(getpid(), SIGKILL);
     if (a->action_len == 4 && memcmp(a->action, "stop", 4) == 0)
-        (void)kill(getpid(), SIGSTOP);
+        (void)raise(SIGSTOP); /* this thread, before it goes on */
     return a->action_len == 5 && memcmp(a->action, "error", 5) == 0;
 }
 

@@ -37,6 +37,15 @@ def content_forms(name):
     return secret(name), base64.b64encode(b'The word is ' + secret(name))[:-4]
 
 
+def word_forms(word):
+    """A word as it is, and in base64 wherever it begins."""
+    forms = [word]
+    for shift in range(3):
+        encoded = base64.b64encode(b'\0' * shift + word).rstrip(b'=')
+        forms.append(encoded[(0, 2, 3)[shift]:-1])
+    return forms
+
+
 def in_clear(r, name):
     found = [path for form in content_forms(name) for path in r.found_in_clear(form)]
     return found + r.found_in_clear(name, next_hop_too=False)

@@ -99,6 +99,9 @@ class Relay:
                   'sealrelayd': 'control.sock'}[name]
         end = time.monotonic() + 30
         while not unix_listens(os.path.join(self.dir, 'run', socket)):
+            if stopped(self.started[name].pid):
+                self.started[name].kill()
+                self.started[name].wait()
             if self.started[name].poll() is not None:
                 raise Died('%s ended at its start' % name)
             if time.monotonic() > end:
@@ -229,12 +232,21 @@ class Relay:
         return found
 
 
-def alive(pid):
+def state(pid):
+    """One letter, as proc(5) has it; None: it is gone."""
     try:
         with open('/proc/%d/stat' % pid, encoding='ascii') as file:
-            return file.read().rsplit(')', 1)[1].split()[0] != 'Z'
+            return file.read().rsplit(')', 1)[1].split()[0]
     except OSError:
-        return False
+        return None
+
+
+def alive(pid):
+    return state(pid) not in (None, 'Z')
+
+
+def stopped(pid):
+    return state(pid) == 'T'
 
 
 def traced(pid):
