@@ -6,6 +6,7 @@ by the clock of whoever sends them."""
 import math
 import os
 import random
+import re
 import socket
 import sys
 import time
@@ -208,12 +209,22 @@ def compare(r, talk, what, key_bytes):
     assert p > 0.001 or difference < 50, (p, difference)
 
 
-def the_clock_does_not_tell_good_from_bad_padding(r):
-    policy(r)
-    talk = Conversation(r)
+def ask_nobody(r):
+    """The verdict is read from the message: no other program's time is in the answer's."""
+    path = os.path.join(r.dir, 'etc', 'sealrelayd.conf')
+    with open(path, encoding='ascii') as file:
+        kept = [line for line in file if not re.match('(source|rspamd|timeout) = ', line)]
+    with open(path, 'w', encoding='ascii') as file:
+        file.writelines(kept)
     r.configure('sealrelayd', 'verdict', 'source = authentication-results',
                 'authserv_id = mx.example.com')
     r.restart('sealrelayd')
+
+
+def the_clock_does_not_tell_good_from_bad_padding(r):
+    policy(r)
+    talk = Conversation(r)
+    ask_nobody(r)
     compare(r, talk, 'a key of the right length', 16)
     compare(r, talk, 'a key of 200 bytes', 200)
 

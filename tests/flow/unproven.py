@@ -128,6 +128,26 @@ def whatever_is_not_proven_gets_one_answer_and_one_line(r):
     nothing_left(r, marker)
 
 
+@case
+def a_first_mail_that_proves_nothing_makes_nobody(r):
+    other_user = carl(r)
+    policy(r)
+    talk = Conversation(r)
+    to = 'shop+new=shop.example.net@relay.example.com'
+    text = replies.entity(b'The word is hello.\n')
+    before = r.sealctl('correspondent', 'list')
+    messages = {**kinds.senders(r, text, to, None, other_user),
+                **kinds.signatures(r, text, to, None, talk, other_user),
+                'encrypted to another': (replies.message(replies.fields(to), r.client.sealed(
+                    text, [talk.cert])), HOME),
+                'not in To': (replies.message(replies.fields('list@shop.example.net'),
+                                              r.client.sign(text)), HOME)}
+    for name, (data, verdict) in messages.items():
+        assert refused(r, name, data, to, verdict)[1] == 0, name
+    assert r.sealctl('correspondent', 'list') == before
+    nothing_left(r)
+
+
 # What the receiver sees in the bytes themselves, before anybody asks whose they are.
 STRAY = ['flow.reply ERR_UNPROVEN', 'receive.message ERR_BARE_LINE']
 STEPS = {'a bare CR': STRAY, 'a bare LF': STRAY, 'a NUL': STRAY}
@@ -142,6 +162,18 @@ def lmtp_drops_and_counts(r, talk, messages):
     assert said == {'250 2.0.0 Done: queued as ID'}, said
     assert r.sealctl('status')['relay']['receive']['dropped'] == dropped + len(messages)
     talk.box.nothing()
+
+
+@case
+def a_message_that_is_too_big_is_refused_like_any_other(r):
+    talk = Conversation(r)
+    r.configure('sealrelayd', 'limits', 'message_size = 64K')
+    r.restart('sealrelayd')
+    body = replies.entity(b'a line of a big file, in clear\n' * 3000)
+    refused(r, 'too big', replies.message(replies.fields(talk.reverse), body), talk.reverse, HOME,
+            ['flow.reply ERR_UNPROVEN', 'receive.message ERR_TOO_BIG'])
+    r.configure('sealrelayd', 'limits', 'message_size = 25M')
+    r.restart('sealrelayd')
 
 
 @case

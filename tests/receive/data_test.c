@@ -242,6 +242,41 @@ static void a_refused_message_is_not_read_on_for_ever(void **state)
     drive_close(&d);
 }
 
+static struct reply refuse_alike(void *ctx, struct receive_transaction *t, enum err why)
+{
+    (void)ctx;
+    (void)t;
+    (void)why;
+    return reply_of(ERR_UNPROVEN);
+}
+
+/* Bytes of content behind a line; of over four times the limit nobody waits for the end. */
+static void whatever_the_session_refuses_its_handler_words(void **state)
+{
+    static const struct {
+        const char *begin;
+        size_t more;
+    } cases[] = {
+        {"a\rb", 0}, {"a\nb", 0}, {"", 2 * DRIVE_MESSAGE_MAX}, {"", 5 * DRIVE_MESSAGE_MAX}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct drive d;
+
+        drive_open(&d, RECEIVE_SMTP);
+        d.handler.refused = refuse_alike;
+        drive_say(&d, PROLOGUE);
+        buf_reset(&d.replies);
+        drive_say(&d, cases[i].begin);
+        for (size_t n = 0; n < cases[i].more && !d.closed; n += 10)
+            drive_say(&d, "0123456789");
+        if (!d.closed)
+            drive_say(&d, "\r\n.\r\n");
+        assert_string_equal(buf_str(&d.replies), "550 5.7.1 Message refused\r\n");
+        drive_close(&d);
+    }
+}
+
 static void a_message_of_just_the_limit_passes_and_one_more_byte_does_not(void **state)
 {
     for (size_t extra = 0; extra < 2; extra++) {
@@ -328,6 +363,7 @@ int main(void)
         cmocka_unit_test(stray_line_ends_in_a_header_are_refused),
         cmocka_unit_test(the_third_message_with_stray_line_ends_closes),
         cmocka_unit_test(a_refused_message_is_not_read_on_for_ever),
+        cmocka_unit_test(whatever_the_session_refuses_its_handler_words),
         cmocka_unit_test(a_message_of_just_the_limit_passes_and_one_more_byte_does_not),
         cmocka_unit_test(a_message_without_memory_is_drained_and_refused_for_now),
         cmocka_unit_test(an_announced_size_without_memory_is_refused_at_mail),

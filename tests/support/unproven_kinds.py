@@ -75,13 +75,18 @@ def put(r, data, to, verdict, where=None):
     return reply.send(r, [to], data, where=where)
 
 
+def enclosed(r, entity, cert):
+    return r.client.encrypt(entity, [cert]) if cert else entity
+
+
 # ---- what can be wrong ----
 
 def senders(r, text, to, cert, carl):
-    """Whose word it is: verdict, From, signature outside of any doubt otherwise."""
+    """Whose word it is: verdict, From, signature outside of any doubt otherwise. cert: None for an
+    address that has none yet"""
     fields, message, client = replies.fields, replies.message, r.client
-    sealed = client.sealed(text, [cert])
-    public = client.encrypt(client.sign(replies.entity(b'To all on the list.\n')), [cert])
+    sealed = enclosed(r, client.sign(text), cert)
+    public = enclosed(r, client.sign(replies.entity(b'To all on the list.\n')), cert)
     eve = fields(to, sender='eve@shop.example.net')
     return {
         'no pass': (message(fields(to), sealed), NOTHING),
@@ -95,7 +100,7 @@ def senders(r, text, to, cert, carl):
         'another From of the domain': (message(fields(to, sender='mallory@home.example.com'),
                                                sealed), HOME),
         'another user, who has a key': (message(fields(to, sender='carl@home.example.com'),
-                                                carl.client.sealed(text, [cert])), HOME),
+                                                enclosed(r, carl.client.sign(text), cert)), HOME),
         'From is the reverse alias': (message(fields(to, sender=to), sealed), HOME),
         'From is the alias': (message(fields(to, sender=replies.ALIAS), sealed), HOME),
         'two From fields': (message(fields(to) + b'From: ' + MAILBOX.encode() + b'\n', sealed),
@@ -117,8 +122,9 @@ def signatures(r, text, to, cert, talk, carl):
     fields, client = replies.fields(to), r.client
 
     def inside(entity):
-        return replies.message(fields, client.encrypt(entity, [cert])), HOME
+        return replies.message(fields, enclosed(r, entity, cert)), HOME
     signed, mine = client.sign(text), r.user.identity
+    assert b'word' in signed, 'a text with a word in it is wanted'
     der = forged.signature(mine, mail.to_crlf(text), detached=False)
     bare = forged.signature(mine, mail.to_crlf(text))
     now = time.time()
@@ -138,7 +144,7 @@ def signatures(r, text, to, cert, talk, carl):
         "signed by a namesake of the user's certificate": inside(client.sign(
             text, identity=namesake(r, 'user', r.user_cert, MAILBOX))),
         "signed by a namesake of the sender's certificate": inside(client.sign(
-            text, identity=namesake(r, 'sender', cert, MAILBOX))),
+            text, identity=namesake(r, 'sender', talk.cert, MAILBOX))),
         "signed by the sender's key": inside(r.user.decrypt(talk.sealed)),
         'signed too long ago': inside(forged.signed(mine, text, now - WEEK - 60)),
         'signed a year ago, opaque': inside(forged.signed(mine, text, now - 365 * 86400, False)),
@@ -146,8 +152,8 @@ def signatures(r, text, to, cert, talk, carl):
         'no signed attributes': inside(client.sign(text, '-noattr')),
         'a digest of old': inside(client.sign(text, '-md', 'sha1')),
         'the text changed': inside(signed.replace(b'word', b'deed')),
-        'signed outside': (replies.message(fields, client.sign(client.encrypt(text, [cert]))),
-                           HOME),
+        'signed outside': (replies.message(fields, client.sign(client.encrypt(
+            text, [talk.cert]))), HOME),
         'a protected From of somebody else': inside(client.sign(
             b'From: Eve <eve@shop.example.net>\n' + text)),
     }
