@@ -8,6 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import fronts
+import fronts_reply
 import front
 import mail
 
@@ -63,7 +64,11 @@ def looked_up(b, address):
 
 
 def the_table_says_what_rcpt_says(b):
+    fronts_reply.prepare(b)
+    reverse = fronts_reply.Talk(b, 'bob').reverse
     addresses = [
+        reverse, reverse.upper(), fronts_reply.foreign(b), fronts_reply.nobodys(b),
+        reverse.replace('@', '@sub.'), reverse + '.', 'x' + reverse,
         b.relay.alias, b.relay.alias.upper(), 'Shop@Relay.Example.Com', fronts.MADE_UP, TO_US,
         'postmaster@' + front.DOMAIN, 'abuse@' + front.DOMAIN, 'postmaster@elsewhere.example.org',
         'shop@sub.' + front.DOMAIN, 'shop@' + front.DOMAIN + '.', '"shop"@' + front.DOMAIN,
@@ -256,6 +261,45 @@ def recipients_of_one_message_get_answers_of_their_own(b):
     b.relay.sealctl('alias', 'remove', second, '--yes')
 
 
+def an_unproven_reply_is_dropped_counted_and_never_bounced(b):
+    fronts_reply.prepare(b)
+    talk = fronts_reply.Talk(b, 'bob')
+    for _ in range(2):
+        before = dropped(b)
+        code, text = fronts_reply.unproven(b, talk)
+        assert code == 250, text
+        b.front.wait_empty()
+        assert dropped(b) == before + 1
+    fronts_reply.nothing_left(b, talk)
+
+
+def a_reply_taken_before_an_outage_waits_and_leaves_once(b):
+    fronts_reply.prepare(b)
+    talk = fronts_reply.Talk(b, 'bob')
+    data = fronts_reply.reply(b, [talk])
+    try:
+        code, text = fronts_reply.an_outage_at_the_end_of_data(b, talk, data)
+        assert code == 250, text
+        assert len(b.front.queued()) == 1
+    finally:
+        b.relay.start('sealhsmd')
+    b.front.wait_empty()
+    fronts_reply.once(talk)
+
+
+def a_reply_to_an_alias_that_goes_meanwhile_is_not_bounced_to_a_stranger(b):
+    fronts_reply.prepare(b)
+    alias = 'short-lived@' + front.DOMAIN
+    b.relay.sealctl('alias', 'add', alias, 'alice')
+    talk = fronts_reply.Talk(b, 'bob', alias)
+    try:
+        taken_before_the_key_service_goes(b, fronts_reply.reply(b, [talk]), talk.reverse)
+    finally:
+        b.relay.start('sealhsmd')
+    b.relay.sealctl('alias', 'remove', alias, '--yes')
+    fronts_reply.nothing_left(b, talk)
+
+
 def a_message_is_followed_from_the_fronts_queue_to_the_next_hop(b):
     before = len(b.front.log())
     ident, text, taken = fronts.a_message_is_followed_through_all_logs(b, FRONT_LINE)
@@ -287,6 +331,12 @@ CASES = [
     a_bounce_to_a_stranger_is_discarded,
     without_the_fragments_filter_that_bounce_would_leave,
     a_bounce_to_a_return_path_of_ours_is_kept,
+    fronts_reply.a_reply_arrives_from_the_alias,
+    fronts_reply.a_reply_to_all_reaches_each_and_the_alias_gets_no_copy,
+    fronts_reply.an_unknown_reverse_alias_is_refused_at_rcpt,
+    an_unproven_reply_is_dropped_counted_and_never_bounced,
+    a_reply_taken_before_an_outage_waits_and_leaves_once,
+    a_reply_to_an_alias_that_goes_meanwhile_is_not_bounced_to_a_stranger,
     a_message_is_followed_from_the_fronts_queue_to_the_next_hop,
     fronts.a_thousand_messages_arrive_once_each_sealed,
     fronts.nothing_left_for_a_forged_sender,

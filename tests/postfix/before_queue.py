@@ -8,6 +8,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import fronts
+import fronts_reply
 import front
 import mail
 
@@ -127,6 +128,28 @@ def swaks_speaks_tls_with_the_relay_itself(b):
     assert len(b.relay.inbox.wait(1)) == 1
 
 
+def an_unproven_reply_is_refused_at_the_end_of_data(b):
+    fronts_reply.prepare(b)
+    talk = fronts_reply.Talk(b, 'bob')
+    for _ in range(2):
+        assert fronts_reply.unproven(b, talk) == (550, '550 5.7.1 Message refused')
+    fronts_reply.nothing_left(b, talk)
+
+
+def a_reply_in_an_outage_is_a_4xx_and_leaves_once_when_it_comes_again(b):
+    fronts_reply.prepare(b)
+    talk = fronts_reply.Talk(b, 'bob')
+    data = fronts_reply.reply(b, [talk])
+    try:
+        code, text = fronts_reply.an_outage_at_the_end_of_data(b, talk, data)
+    finally:
+        b.relay.start('sealhsmd')
+    assert 400 <= code < 500, text
+    front.until(lambda: b.send(data, [talk.reverse], fronts_reply.replies.MAILBOX)[0] == 250,
+                'service again')
+    fronts_reply.once(talk)
+
+
 CASES = [
     fronts.ordinary_mail_arrives_sealed,
     fronts.an_unknown_alias_is_refused_to_the_stranger_at_rcpt,
@@ -143,6 +166,11 @@ CASES = [
     a_marker_is_never_in_clear_on_disk,
     the_search_for_a_marker_finds_one,
     a_message_is_followed_from_the_fronts_line_to_the_next_hop,
+    fronts_reply.a_reply_arrives_from_the_alias,
+    fronts_reply.a_reply_to_all_reaches_each_and_the_alias_gets_no_copy,
+    fronts_reply.an_unknown_reverse_alias_is_refused_at_rcpt,
+    an_unproven_reply_is_refused_at_the_end_of_data,
+    a_reply_in_an_outage_is_a_4xx_and_leaves_once_when_it_comes_again,
     swaks_speaks_tls_with_the_relay_itself,
     fronts.a_thousand_messages_arrive_once_each_sealed,
     fronts.nothing_left_for_a_forged_sender,

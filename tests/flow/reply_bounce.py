@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Replies that come back: refused by the next hop, or taken and reported by a real Postfix, which
+returns the content in clear. The user is told by sealed mail in our own words, once; nothing that
+came back is kept or passed on, and nobody is suspended for it. A script plays rspamd."""
+import email
+import email.policy
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../support'))
+import front
+import hop
+import mail
+import marked
+import relay
+import replies
+import reply as single
+from reply import STUB, Conversation, arrived
+
+CASES = []
+DAVE = 'dave@shop.example.net'
+THERE = [name + '@shop.example.net' for name in ('bob', 'carol')]
+AUTOMATIC = b'Auto-Submitted: auto-replied\r\n'
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+def returned(r):
+    return r.sealctl('status')['relay']['returned']
+
+
+def report(status='5.1.1', action='failed', diagnostic='smtp; 550 5.1.1 User unknown', body=b''):
+    return (b'From: MAILER-DAEMON@mx.shop.example.net\r\nTo: <x@relay.example.com>\r\n'
+            b'Subject: Undelivered\r\nContent-Type: multipart/report; report-type=delivery-status;'
+            b' boundary=x\r\n\r\n--x\r\n\r\nYour message could not be delivered, see'
+            b' http://mx.shop.example.net/why\r\n\r\n--x\r\nContent-Type: message/delivery-status'
+            b'\r\n\r\nReporting-MTA: dns; mx.shop.example.net\r\n\r\nFinal-Recipient: rfc822; '
+            + DAVE.encode() + b'\r\nAction: ' + action.encode() + b'\r\nStatus: ' + status.encode()
+            + b'\r\nDiagnostic-Code: ' + diagnostic.encode() + b'\r\n\r\n--x\r\n'
+            b'Content-Type: message/rfc822\r\n\r\nSubject: returned\r\n\r\n' + body
+            + b'\r\n--x--\r\n')
+
+
+class Sent:
+    """A reply that the relay has taken."""
+
+    def __init__(self, r, talk, **header):
+        self.secret = marked.secret(marked.marker())
+        self.ident = replies.fresh_id()
+        self.talk = talk
+        text = single.reply(r, single.good(r, talk, b'The word is %s.\n' % self.secret * 3,
+                                           ident=self.ident, **header), talk.reverse)
+        self.id = re.search('queued as ([a-z2-7]{16})', text).group(1)
+
+    def on_disk(self, r):
+        found = []
+        for form in marked.word_forms(self.secret):
+            found += r.found_in_clear(form, next_hop_too=False)
+            found += front.nameless_files_with(os.path.join(r.dir, 'relay'), form)
+        return found
+
+    def return_path(self, r):
+        """Where a report about it goes, once it has arrived."""
+        data = self.talk.box.next()
+        r.wait_until(lambda: r.sealctl('queue', 'show', self.id)['state'] == 'delivered', 'done')
+        return mail.field_value(mail.split(data)[0], b'Return-Path').decode().strip('<>')
+
+
+def notice(r):
+    """The one notice in the user's mailbox: (its outer header, its text)."""
+    found = r.inbox.wait()
+    assert len(found) == 1, '%d notices' % len(found)
+    with open(found[0], 'rb') as file:
+        data = mail.to_crlf(file.read())
+    outer = email.message_from_bytes(data, policy=email.policy.default)
+    assert outer['Return-Path'] == '<>' and outer['Auto-Submitted'] == 'auto-generated', outer
+    return mail.split(data)[0].decode(), r.user.open(data)[0].decode()
+
+
+def judged(said, sent, status):
+    """In our own words, of this reply, and of nobody but its reverse alias."""
+    assert sent.talk.reverse in said and sent.ident in said, said
+    assert 'Status: %s\r\n' % status in said, said
+    body = said.split('\r\n\r\n', 1)[1]
+    for word in (sent.secret.decode(), 'dave', 'shop.example.net', '127.0.0.1', 'hop.example',
+                 'mx.', 'http', 'unixtime', 'postfix'):
+        assert word not in body.lower(), '%r in %s' % (word, body)
+
+
+def told(r, sent, status):
+    outer, said = notice(r)
+    judged(said, sent, status)
+    assert sent.talk.reverse not in outer and status not in outer, outer
+    assert not sent.on_disk(r), sent.on_disk(r)
+    entry = r.sealctl('queue', 'show', sent.id)
+    assert entry['direction'] == 'reply' and entry['state'] == 'failed', entry
+    assert not r.inbox.wait(1, 2), 'told twice'
+    return said
+
+
+def tidy(r):
+    for entry in r.sealctl('queue', 'list'):
+        r.sealctl('queue', 'drop', entry['id'], '--yes')
+    r.next_hop.postconf('-e', 'smtpd_end_of_data_restrictions=')
+    r.next_hop.has(hop.USER, DAVE, *THERE)
+
+
+def sent_on(r, path, data, mail_from='', want=250):
+    session = mail.Smtp(r.smtp_port, 'EHLO mx.shop.example.net')
+    try:
+        code = 250
+        session.send(mail_from, [path], data)
+    except mail.Refused as refusal:
+        code = refusal.code
+    finally:
+        session.close()
+    assert code == want, code
+
+
+@case
+def refused_at_rcpt_it_is_told(r):
+    talk = Conversation(r, 'dave')
+    r.next_hop.has(hop.USER, *THERE, refuses=True)
+    r.inbox.fresh()
+    sent = Sent(r, talk)
+    said = told(r, sent, '5.1.1')
+    assert 'mailbox does not exist' in said, said
+    tidy(r)
+
+
+@case
+def refused_behind_the_dot_it_is_told(r):
+    talk = Conversation(r, 'dave')
+    r.next_hop.postconf('-e', 'smtpd_end_of_data_restrictions=check_recipient_access'
+                        ' inline:{ {%s=550 5.7.1 no spam from 127.0.0.1, see http://x.example/} }'
+                        % DAVE)
+    r.next_hop.has(hop.USER, DAVE, *THERE)
+    r.inbox.fresh()
+    sent = Sent(r, talk)
+    said = told(r, sent, '5.7.1')
+    assert 'mail system refused it' in said, said
+    assert 'Answer: 550 5.7.1 Recipient address rejected no spam\r\n' in said, said
+    tidy(r)
+
+
+@case
+def taken_and_reported_it_is_told_and_the_report_is_not_passed_on(r):
+    """Postfix's report brings the whole reply back in clear."""
+    talk = Conversation(r, 'dave')
+    r.next_hop.has(hop.USER, *THERE)
+    r.inbox.fresh()
+    before = returned(r)
+    sent = Sent(r, talk)
+    told(r, sent, '5.1.1')
+    after = returned(r)
+    assert after['failed'] == before['failed'] + 1, after
+    assert after['senders_told'] == before['senders_told'] + 1, after
+    row = next(e for e in r.sealctl('queue', 'list') if e['id'] == sent.id)
+    assert row['direction'] == 'reply' and row['last_result'] == 'reported failed: 5.1.1', row
+    assert 'rcpt_to' not in row and 'mail_from' not in row, row
+    failure = r.sealctl('status')['relay']['failures'][0]
+    assert failure['id'] == sent.id, failure
+    tidy(r)
+
+
+@case
+def of_several_correspondents_the_one_that_failed_is_named(r):
+    dave = Conversation(r, 'dave')
+    bob = Conversation(r, 'bob')
+    r.next_hop.has(hop.USER, *THERE)
+    r.inbox.fresh()
+    ident = replies.fresh_id()
+    data = replies.message(replies.fields(dave.reverse, cc=bob.reverse, ident=ident),
+                           r.client.sealed(replies.entity(), [dave.cert, bob.cert]))
+    single.reply(r, data, [bob.reverse, dave.reverse])
+    arrived(bob.box)
+    _, said = notice(r)
+    assert dave.reverse in said and bob.reverse not in said and ident in said, said
+    tidy(r)
+
+
+@case
+def what_a_report_says_is_told_in_harmless_words_only(r):
+    talk = Conversation(r, 'dave')
+    for diagnostic, answer in (
+            ('smtp; 552 5.2.2 mailbox full, contact dave@shop.example.net at http://mx.shop.'
+             'example.net/dave or 127.0.0.1', 'Answer: 552 5.2.2 mailbox full at\r\n'),
+            ('smtp; <script>alert(1)</script> click http://evil.example', None),
+            ('x-unix; ' + 'A' * 5000, None), ('', None)):
+        sent = Sent(r, talk)
+        path = sent.return_path(r)
+        r.inbox.fresh()
+        sent_on(r, path, report('5.2.2', diagnostic=diagnostic, body=sent.secret))
+        said = told(r, sent, '5.2.2')
+        assert (answer in said) if answer else ('Answer:' not in said), said
+        tidy(r)
+
+
+@case
+def a_report_that_comes_again_is_told_once(r):
+    sent = Sent(r, Conversation(r, 'dave'))
+    path = sent.return_path(r)
+    r.inbox.fresh()
+    for status in ('5.1.1', '5.1.1', '5.7.1'):
+        sent_on(r, path, report(status))
+    told(r, sent, '5.1.1')
+    tidy(r)
+
+
+@case
+def delays_successes_and_forged_reports_change_nothing(r):
+    sent = Sent(r, Conversation(r, 'dave'))
+    path = sent.return_path(r)
+    r.inbox.fresh()
+    before = returned(r)
+    for action, status in (('delayed', '4.4.1'), ('relayed', '2.0.0'), ('delivered', '2.1.5')):
+        sent_on(r, path, report(status, action, body=sent.secret))
+    forged = path[:6] + ('a' if path[6] != 'a' else 'b') + path[7:]
+    sent_on(r, forged, report(), want=550)
+    sent_on(r, path, report(), mail_from='mallory@shop.example.net', want=550)
+    after = returned(r)
+    assert {name: after[name] - before[name] for name in after if after[name] != before[name]} == \
+        {'delayed': 1, 'passed': 2, 'refused': 1}, (before, after)
+    assert r.sealctl('queue', 'show', sent.id)['state'] == 'delivered'
+    assert not r.inbox.wait(1, 2) and not sent.on_disk(r)
+
+
+@case
+def automatic_answers_to_a_return_path_are_counted_and_people_refused(r):
+    sent = Sent(r, Conversation(r, 'dave'))
+    path = sent.return_path(r)
+    r.inbox.fresh()
+    before = returned(r)
+    answer = b'From: <%s>\r\nTo: <%s>\r\nSubject: away\r\n' % (DAVE.encode(), path.encode())
+    sent_on(r, path, answer + AUTOMATIC + b'\r\nI am away.\r\n', mail_from='')
+    sent_on(r, path, answer + AUTOMATIC + b'\r\nI am away.\r\n', mail_from=DAVE)
+    sent_on(r, path, answer + b'\r\nHello yourself.\r\n', mail_from=DAVE, want=550)
+    after = returned(r)
+    assert after['auto_replies'] == before['auto_replies'] + 2, after
+    assert after['refused'] == before['refused'] + 1, after
+    assert not r.inbox.wait(1, 2)
+
+
+@case
+def any_number_of_them_suspends_nobody(r):
+    talk = Conversation(r, 'dave')
+    r.next_hop.has(hop.USER, *THERE)
+    for _ in range(7):
+        r.inbox.fresh()
+        told_of = Sent(r, talk)
+        judged(notice(r)[1], told_of, '5.1.1')
+    assert r.sealctl('profile', 'list')[0]['state'] == 'active'
+    tidy(r)
+
+
+@case
+def a_notice_that_bounces_itself_ends_there(r):
+    talk = Conversation(r, 'dave')
+    for refuses in (True, False):
+        r.next_hop.has(*THERE, refuses=refuses)  # the user's mailbox is gone as well
+        r.inbox.fresh()
+        before = returned(r)
+        sent = Sent(r, talk)
+        r.wait_until(lambda: returned(r)['senders_told'] > before['senders_told'], 'it is told')
+        r.wait_until(lambda: not [e for e in r.sealctl('queue', 'list')
+                                  if e['state'] in ('ready', 'active')], 'all has ended')
+        time.sleep(3)
+        after = returned(r)
+        assert after['senders_told'] == before['senders_told'] + 1, after
+        assert after['senders_not_told'] == before['senders_not_told'], after
+        kinds = [e['direction'] for e in r.sealctl('queue', 'list')]
+        assert sorted(kinds) == (['notice', 'reply'] if refuses else ['reply']), kinds
+        assert r.sealctl('queue', 'show', sent.id)['state'] == 'failed'
+        assert r.sealctl('profile', 'list')[0]['state'] == 'active'
+        tidy(r)
+    assert not r.inbox.wait(1, 2)
+
+
+@case
+def without_the_key_service_it_is_told_later_and_once(r):
+    sent = Sent(r, Conversation(r, 'dave'))
+    path = sent.return_path(r)
+    r.inbox.fresh()
+    r.stop('sealhsmd')
+    sent_on(r, path, report())
+    time.sleep(3)
+    assert not r.inbox.fresh()
+    r.start('sealhsmd')
+    told(r, sent, '5.1.1')
+    tidy(r)
+
+
+@case
+def a_profile_that_is_suspended_meanwhile_is_not_told_and_nothing_goes_round(r):
+    sent = Sent(r, Conversation(r, 'dave'))
+    path = sent.return_path(r)
+    r.inbox.fresh()
+    profile = r.sealctl('profile', 'list')[0]['profile']
+    r.sealctl('profile', 'suspend', profile)
+    before = returned(r)
+    sent_on(r, path, report())
+    r.wait_until(lambda: returned(r)['senders_not_told'] > before['senders_not_told'], 'closed')
+    time.sleep(3)
+    assert returned(r)['senders_not_told'] == before['senders_not_told'] + 1
+    assert r.sealctl('queue', 'show', sent.id)['state'] == 'failed'
+    r.sealctl('profile', 'resume', profile)
+    r.inbox.fresh()
+    r.sealctl('profile', 'notify', profile)
+    r.activate(profile, r.user)
+    assert not r.inbox.wait(1, 3)
+    tidy(r)
+
+
+def sealctl_text(r, *words):
+    done = subprocess.run(r.facts['sealctl'].split() + list(words), capture_output=True, check=False)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+@case
+def the_operator_sees_a_reply_as_one(r):
+    talk = Conversation(r, 'bob')
+    r.stop('sealdeliver')
+    sent = Sent(r, talk)
+    _, table, _ = sealctl_text(r, 'queue', 'list')
+    line = next(line for line in table.splitlines() if sent.id in line)
+    assert ' reply ' in line and 'shop.example' not in line, table
+    _, text, _ = sealctl_text(r, 'queue', 'show', sent.id)
+    assert 'reply' in text, text
+    code, out, text = sealctl_text(r, 'message', 'test', r.file('reply.eml', b'From: x\r\n\r\nx'),
+                                   talk.reverse)
+    assert code and not out and 'reverse alias' in text, (code, text)
+    r.start('sealdeliver')
+    arrived(talk.box)
+    _, text, _ = sealctl_text(r, 'queue', 'show', sent.id)
+    assert 'reply' in text and 'delivered' in text and 'bob' not in text, text
+
+
+def main(build, names):
+    failed = 0
+    cases = [run for run in CASES if not names or run.__name__ in names]
+    with relay.Relay(build, {'RAISED': 'yes'}) as r:
+        r.next_hop = hop.Hop(r)
+        r.next_hop.has(hop.USER, DAVE, *THERE)
+        r.client = replies.Client(r.user.identity, tempfile.mkdtemp(dir=r.user_folder))
+        r.user_cert = single.judge.run(['openssl', 'x509', '-in', r.user.identity])
+        r.configure('sealrelayd', 'verdict', 'source = rspamd',
+                    'rspamd = http://127.0.0.1:%d' % STUB.port, 'timeout = 2s')
+        r.restart('sealrelayd')
+        for run in cases:
+            r.inbox.fresh()
+            start = time.monotonic()
+            try:
+                run(r)
+                verdict = 'ok'
+            except Exception as error:  # a test's failure is reported, whatever it is
+                failed += 1
+                verdict = 'FAILED: %s: %s' % (type(error).__name__, error)
+                if os.environ.get('RAISE'):
+                    import traceback
+                    traceback.print_exc()
+                tidy(r)
+            print('%-75s %5.1f s %s' % (run.__name__.replace('_', ' '), time.monotonic() - start,
+                                        verdict), flush=True)
+        if failed:
+            with open(os.path.join(r.dir, 'log', 'sealrelayd.log'), encoding='utf-8',
+                      errors='replace') as log:
+                print('--- sealrelayd.log\n' + ''.join(log.readlines()[-40:]))
+    print('%d passed, %d failed' % (len(cases) - failed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
