@@ -103,6 +103,16 @@ enum err hsm_sender_new(struct hsm *h, const char *profile, const char *domain, 
 enum err hsm_sender_renew(struct hsm *h, const char *profile, const char *reverse,
                           struct bytes blob, struct hsm_sender *out);
 
+/* hsm_alias_cert - a certificate for an alias of the user's over the user's own key: the one that
+ * was enrolled last, is not withdrawn and has not expired. No key is made, and nothing that the
+ * relay holds opens what is encrypted to it. It lets a client that replies to all encrypt to the
+ * alias. profile  active or ready alias    lower case, in one of the profile's relay domains
+ *   der_out  DER, appended
+ * Errors: ERR_REFUSED (another domain; an address that is no user's alias: a catch-all, reverse
+ * alias, return path, mailbox, postmaster or abuse), ERR_EXPIRED (no such key), ERR_LIMIT,
+ * ERR_NOT_ACTIVE. */
+enum err hsm_alias_cert(struct hsm *h, const char *profile, const char *alias, struct buf *der_out);
+
 /* Which private-key operation. The digest travels, never the message. */
 enum hsm_mechanism {
     HSM_SIGN_PKCS1,    /* RSASSA-PKCS1-v1_5, DigestInfo made by the service */

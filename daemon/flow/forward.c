@@ -135,9 +135,9 @@ static enum err cert_push(STACK_OF(X509) * certs, struct bytes der)
     return err_note_openssl(ERR_TAMPERED, "certificate");
 }
 
-/* The leaves of the other reverse aliases travel along, so that a reply to all can be encrypted
- * without further exchange. */
-static enum err gather_certs(struct parcel *p)
+/* The leaves of the other reverse aliases and of the user's own travel along, so that a reply to
+ * all can be encrypted without further exchange. */
+static enum err gather_certs(struct forward *f, const struct forward_job *job, struct parcel *p)
 {
     enum err e = ERR_OK;
 
@@ -154,6 +154,8 @@ static enum err gather_certs(struct parcel *p)
                     : err_note_openssl(ERR_NOMEM, "X509_add_cert");
     for (size_t i = 0; !e && i < p->profile.n_certs; i++)
         e = cert_push(p->recipients, buf_bytes(&p->profile.certs[i].der));
+    if (!e)
+        parcel_alias_certs(f, job, p);
     return e;
 }
 
@@ -303,7 +305,7 @@ static enum err forward_steps(struct forward *f, const struct forward_job *job,
     if (!e)
         e = done(job, &p, "forward.header", rewrite(f, job, &p));
     if (!e)
-        e = done(job, &p, "forward.certificates", gather_certs(&p));
+        e = done(job, &p, "forward.certificates", gather_certs(f, job, &p));
     if (!e)
         e = done(job, &p, "forward.key", open_key(f, &p));
     if (!e)

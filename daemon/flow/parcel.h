@@ -48,4 +48,9 @@ enum err parcel_sender(struct forward *f, const struct forward_job *job, struct 
  */
 enum err parcel_map(struct forward *f, const struct forward_job *job, struct parcel *p);
 
+/* parcel_alias_certs - add to extra_certs the certificates of the alias, and of the user's others
+ * that the header names. Effects: one that is missing or due is made and kept, unless in a trial;
+ * one that cannot be had is logged and left out. */
+void parcel_alias_certs(struct forward *f, const struct forward_job *job, struct parcel *p);
+
 #endif

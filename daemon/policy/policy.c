@@ -17,8 +17,7 @@ static bool is_one_of(const char *s, const char *const *items, size_t n)
     return false;
 }
 
-/* RFC 2142: these two exist in every domain, whether anybody has claimed them yet or not. */
-static bool is_role_address(const char *address)
+bool policy_is_role_address(const char *address)
 {
     return strncmp(address, "postmaster@", 11) == 0 || strncmp(address, "abuse@", 6) == 0;
 }
@@ -204,12 +203,12 @@ enum err policy_recipient(const struct policy *p, const char *address, int64_t n
         return e;
     }
     e = alias_route(p, &route);
-    if (e == ERR_NO_ALIAS && is_role_address(route.address) &&
+    if (e == ERR_NO_ALIAS && policy_is_role_address(route.address) &&
         is_one_of(address_domain(route.address), p->domains, p->n_domains))
         return err_note(ERR_NOT_ACTIVE, "alias", "role address that nobody has");
     if (e)
         return e;
-    if (route.alias.catch_all && is_role_address(route.address))
+    if (route.alias.catch_all && policy_is_role_address(route.address))
         return err_note(ERR_NOT_ACTIVE, "alias", "role address that no catch-all may take");
     e = policy_profile(p, &route.alias, &profile);
     if (e)

@@ -55,6 +55,10 @@ bool policy_is_reply(enum policy_kind kind);
 enum err policy_first_address(const struct policy *p, const char *address,
                               struct policy_route *route);
 
+/* policy_is_role_address - postmaster@ or abuse@ (lower case), the operator's: these two exist in
+ * every domain, whether anybody has claimed them yet or not. Source: RFC 2142 */
+bool policy_is_role_address(const char *address);
+
 /* policy_domain - the relay domain of a profile that an address lies in or below, the longest;
  * NULL: none. Reverse aliases and return paths of a sub-domain's alias are made in it: the name
  * constraints of the user's root name relay domains. Borrowed from the profile. */

@@ -159,6 +159,7 @@ static enum err profile_forget(struct sql *db, const char *profile)
     enum err e = sql_run(db, "DELETE FROM sender_key WHERE profile = ?", "t", profile);
 
     e = e ? e : sql_run(db, "DELETE FROM notice_key WHERE profile = ?", "t", profile);
+    e = e ? e : sql_run(db, "DELETE FROM alias_cert WHERE profile = ?", "t", profile);
     e = e ? e : sql_run(db, "DELETE FROM greeting WHERE profile = ?", "t", profile);
     e = e ? e : sql_run(db, "DELETE FROM sender_policy WHERE profile = ?", "t", profile);
     e = e ? e : sql_run(db, "DELETE FROM reply_policy WHERE profile = ?", "t", profile);

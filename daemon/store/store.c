@@ -64,6 +64,8 @@ static const char *const store_steps[STORE_SCHEMA] = {
     "  REFERENCES correspondent ON DELETE CASCADE, sealed BLOB NOT NULL) STRICT;"
     "CREATE TABLE greeting (user TEXT PRIMARY KEY REFERENCES user ON DELETE CASCADE,"
     "  profile TEXT NOT NULL, entry TEXT NOT NULL, sent INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
+    "CREATE TABLE alias_cert (alias INTEGER NOT NULL REFERENCES alias ON DELETE CASCADE,"
+    "  profile TEXT NOT NULL, cert BLOB NOT NULL, PRIMARY KEY (alias, profile)) STRICT;",
 };
 
 static const struct sql_schema store_schema = {

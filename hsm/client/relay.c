@@ -59,6 +59,17 @@ enum err hsm_sender_renew(struct hsm *h, const char *profile, const char *revers
     return sender_call(h, &r, out);
 }
 
+enum err hsm_alias_cert(struct hsm *h, const char *profile, const char *alias, struct buf *der_out)
+{
+    Seal__AliasCert m = SEAL__ALIAS_CERT__INIT;
+    Seal__Request r = request_of(SEAL__REQUEST__VERB_ALIAS_CERT);
+
+    m.profile = text_field(profile);
+    m.alias = text_field(alias);
+    r.alias_cert = &m;
+    return hsm_call(h, &r, der_out, NULL);
+}
+
 enum err hsm_key_use(struct hsm *h, const struct hsm_key_ref *key, enum hsm_mechanism mechanism,
                      const char *md, const char *mgf1_md, struct bytes input, struct buf *out)
 {

@@ -145,6 +145,10 @@ enum err authority_sender_new(struct authority *a, const char *profile, const ch
 enum err authority_sender_renew(struct authority *a, const char *profile, const char *reverse,
                                 struct bytes blob, struct hsm_sender *out);
 
+/* authority_alias_cert - see hsm_alias_cert. */
+enum err authority_alias_cert(struct authority *a, const char *profile, const char *alias,
+                              struct buf *der_out);
+
 /* authority_key_check - may the profile use a sender key now? Counts the use. Call it before
  * token_sender_use. Errors: ERR_NOT_ACTIVE (pending, suspended, deleted), ERR_LIMIT. */
 enum err authority_key_check(struct authority *a, const char *profile,

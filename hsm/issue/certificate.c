@@ -36,6 +36,7 @@ static const struct kind {
     [CERT_INTERMEDIATE] = {.ca = true, .pathlen = 0, .email_protection = true, .issued = true},
     [CERT_USER] = {.pathlen = -1, .email_protection = true, .issued = true},
     [CERT_SENDER] = {.pathlen = -1, .email_protection = true, .issued = true},
+    [CERT_ALIAS] = {.pathlen = -1, .email_protection = true, .issued = true},
 };
 
 static enum err add_entry(X509_NAME *name, int nid, const char *text)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* certificate.h - the four kinds of certificate and the CRLs as one table, composed field by field.
+/* certificate.h - the five kinds of certificate and the CRLs as one table, composed field by field.
  *
  * Shared by both ends: the user's tool composes and signs root and intermediate with it, the key
  * service composes the same certificate again and compares. Values enter as data, never as
@@ -18,7 +18,7 @@
 #define CERT_INTERMEDIATE_DAYS_MAX 3652
 #define CERT_NAME_MAX              64 /* characters of a common name, X.520 upper bound */
 
-enum cert_kind { CERT_ROOT, CERT_INTERMEDIATE, CERT_USER, CERT_SENDER };
+enum cert_kind { CERT_ROOT, CERT_INTERMEDIATE, CERT_USER, CERT_SENDER, CERT_ALIAS };
 
 /* What a certificate says besides key, serial and dates. Strings borrowed; NULL: not there. */
 struct cert_values {

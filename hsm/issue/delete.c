@@ -60,6 +60,41 @@ static enum err withdrawn_revoke(X509_CRL *crl, const struct record *r)
     return e;
 }
 
+/* When the key was withdrawn that an alias's certificate is made of; 0: it was not. */
+static enum err alias_withdrawn(const struct record *r, const char *key_hex, int64_t *out)
+{
+    *out = 0;
+    for (size_t i = 0; i < r->n_keys && !*out; i++) {
+        CLEANUP(buf_clear) struct buf hex = {0};
+
+        hex_append(&hex, (struct bytes){r->keys[i].spki_sha256, sizeof r->keys[i].spki_sha256});
+        if (buf_error(&hex))
+            return ERR_NOMEM;
+        if (strcmp(buf_str(&hex), key_hex) == 0)
+            *out = r->keys[i].withdrawn_s;
+    }
+    return ERR_OK;
+}
+
+static enum err aliases_revoke(struct authority *a, const struct record *r, X509_CRL *crl)
+{
+    struct index_leaf *leaves = NULL;
+    size_t n = 0;
+    enum err e = journal_index_leaves(a->index, r->profile, &leaves, &n);
+
+    for (size_t i = 0; !e && i < n; i++) {
+        int64_t at_s = 0;
+
+        if (!leaves[i].alias_of[0])
+            continue;
+        e = alias_withdrawn(r, leaves[i].alias_of, &at_s);
+        if (!e && at_s)
+            e = crl_revoke(crl, leaves[i].serial, at_s, CRL_SUPERSEDED);
+    }
+    free(leaves);
+    return e;
+}
+
 static size_t withdrawn_count(const struct record *r)
 {
     size_t n = 0;
@@ -79,6 +114,8 @@ static enum err crl_make(struct authority *a, const struct record *r, struct buf
         e = crl_begin(a, &ca, authority_now(a) + CRL_LIFE_S, &crl);
     if (!e)
         e = withdrawn_revoke(crl, r);
+    if (!e)
+        e = aliases_revoke(a, r, crl);
     return e ? e : crl_finish(a, &ca, crl, "crl", out);
 }
 

@@ -176,6 +176,22 @@ static enum err leaf_add(struct journal_index *x, const struct journal_line *lin
     return ERR_OK;
 }
 
+static enum err alias_cert_add(struct journal_index *x, const struct journal_line *line)
+{
+    journal_hash key;
+    struct profile *p;
+    enum err e;
+
+    if (!field_copy(line, "spki", key, sizeof key))
+        return bad_line(line);
+    e = leaf_add(x, line);
+    if (e)
+        return e;
+    p = profile_find(x, line->profile);
+    memcpy(p->leaves[p->n_leaves - 1].alias_of, key, sizeof key);
+    return ERR_OK;
+}
+
 static enum err alias_add(struct journal_index *x, const char *name, const char *user)
 {
     struct alias key = {.name = strdup(name)};
@@ -231,7 +247,7 @@ enum err journal_index_visit(void *context, const struct journal_line *line, str
         enum err (*take)(struct journal_index *, const struct journal_line *);
     } kinds[] = {
         {"profile", profile_add}, {"record", record_note},     {"abandon", abandon_note},
-        {"user-cert", leaf_add},  {"sender-cert", sender_add},
+        {"user-cert", leaf_add},  {"sender-cert", sender_add}, {"alias-cert", alias_cert_add},
     };
     struct journal_index *x = context;
     enum err e = ERR_OK;

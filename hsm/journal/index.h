@@ -9,6 +9,7 @@
  *   abandon      -                                       the making of a profile did not end
  *   user-cert    serial= not-after= spki=                a user certificate
  *   sender-cert  user= alias= serial= not-after= key=    key is new or same
+ *   alias-cert   alias= serial= not-after= spki=         an alias's, over the user's key
  * Any other kind passes unread. */
 #ifndef SEALRELAY_HSM_JOURNAL_INDEX_H
 #define SEALRELAY_HSM_JOURNAL_INDEX_H
@@ -23,6 +24,7 @@ struct index_leaf {
     char serial[INDEX_SERIAL_HEX + 1]; /* lower-case hex */
     int64_t issued_s;
     int64_t not_after_s;
+    journal_hash alias_of; /* an alias's certificate: hash of the user key in it; else empty */
 };
 
 struct index_profile {

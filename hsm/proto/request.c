@@ -34,6 +34,7 @@ static const struct field_rule rules[] = {
     {"domain", 1, 253, 0, FORM_DOMAIN, ERR_REFUSED},
     {"reverse", 3, HSM_ADDRESS_MAX, 0, FORM_ADDRESS, ERR_TAMPERED},
     {"reverse_opt", 0, HSM_ADDRESS_MAX, 0, FORM_ADDRESS, ERR_TAMPERED},
+    {"alias", 3, HSM_ADDRESS_MAX, 0, FORM_ADDRESS, ERR_REFUSED},
     {"idle_only", 0, 1, 0, FORM_NUMBER, ERR_USAGE},
     {"blob", 1, REQUEST_BLOB_MAX, 0, FORM_BYTES, ERR_TAMPERED},
     {"mechanism", 0, HSM_DERIVE_ECDH, 0, FORM_NUMBER, ERR_USAGE},

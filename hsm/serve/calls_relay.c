@@ -47,6 +47,13 @@ enum err call_sender_renew(struct call *c)
                                   &c->reply->sender);
 }
 
+enum err call_alias_cert(struct call *c)
+{
+    const Seal__AliasCert *m = c->request->alias_cert;
+
+    return authority_alias_cert(c->authority, m->profile, m->alias, &c->reply->data);
+}
+
 enum err call_key_use(struct call *c)
 {
     const Seal__KeyUse *m = c->request->key_use;

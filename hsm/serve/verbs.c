@@ -32,6 +32,7 @@ static const struct verb verbs[] = {
     {VERB(LEAF_CRL), RELAY, NEED_AUTHORITY, call_leaf_crl},
     {VERB(CHECKPOINT), RELAY | ADMIN, NEED_AUTHORITY, call_checkpoint},
     {VERB(USER_REQUEST), RELAY | WEB, NEED_AUTHORITY, call_user_request},
+    {VERB(ALIAS_CERT), RELAY, NEED_AUTHORITY, call_alias_cert},
     {VERB(PROFILE_ADD), ADMIN | WEB, NEED_AUTHORITY, call_profile_add},
     {VERB(PROFILE_REQUEST), ADMIN | WEB, NEED_AUTHORITY, call_profile_request},
     {VERB(PROFILE_INSTALL), ADMIN | WEB, NEED_AUTHORITY, call_profile_install},

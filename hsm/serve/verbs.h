@@ -51,6 +51,7 @@ enum err call_user_profile(struct call *c);
 enum err call_profile_get(struct call *c);
 enum err call_sender_new(struct call *c);
 enum err call_sender_renew(struct call *c);
+enum err call_alias_cert(struct call *c);
 enum err call_key_use(struct call *c);
 enum err call_data_key_new(struct call *c);
 enum err call_data_key_open(struct call *c);

@@ -184,17 +184,18 @@ def question(world, client, copy=None):
 
 def to_everybody(world, client):
     """One reply in Thunderbird to the stranger and to whom they wrote, who know each other's real
-    addresses. The alias itself, which has no certificate, is taken out by the person."""
+    addresses, and to the alias, which is the user's own: its copy does nothing."""
     first, shown, sealed = question(world, client, THIRD)
     letter = writers.Letter(world.relay.user, sealed)
-    own, wrong = reply_by_client(world, client, shown, letter, everybody=True,
-                                 without=[world.relay.alias])
+    own, wrong = reply_by_client(world, client, shown, letter, everybody=True)
     for box in (world.stranger, world.third):
         data = world.arrived(box)
         wrong += what_is_wrong(world, data, letter, first, own)[0]
         got = email.message_from_bytes(data, policy=email.policy.default)
         if [one.addr_spec for one in got['Cc'].addresses] != [THIRD]:
             wrong.append('Cc: %s' % got['Cc'])
+    if world.relay.inbox.wait(1, 2):
+        wrong.append('a copy came back')
     return wrong
 
 

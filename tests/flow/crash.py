@@ -5,6 +5,7 @@ The points are read from the sources, so that a new one is covered or fails this
 """
 import os
 import re
+import sqlite3
 import sys
 import time
 
@@ -43,6 +44,10 @@ def died(r, name):
 def one_point(r, arrivals, point, program):
     marker = marked.marker()
     size = LARGE if '.body.' in point or '.chunk' in point or '.file.' in point else 2000
+    if point == 'forward.alias_cert':
+        # passed where an alias has none
+        with sqlite3.connect(os.path.join(r.dir, 'relay', 'store.db')) as store:
+            store.execute('DELETE FROM alias_cert')
     r.restart_armed(program, point, 'kill')
     acknowledged = fired = False
     end = time.monotonic() + 30

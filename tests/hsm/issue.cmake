@@ -4,6 +4,7 @@ seal_library(issue_kit SOURCES issue_kit.c issue_case.c
              USES seal_softhsm_fixture seal_issue PkgConfig::CMOCKA)
 seal_test(authority_test SOURCES authority_test.c USES seal_issue_kit)
 seal_test(issue_test SOURCES issue_test.c USES seal_issue_kit)
+seal_test(alias_cert_test SOURCES alias_cert_test.c USES seal_issue_kit)
 seal_test(journal_test SOURCES journal_test.c USES seal_journal seal_softhsm_fixture)
 seal_test(record_test SOURCES record_test.c USES seal_issue_kit)
 seal_test(enrol_test SOURCES enrol_test.c USES seal_issue_kit)

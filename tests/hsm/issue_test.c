@@ -370,13 +370,17 @@ static void every_kind_judged(enum key_type ca, enum key_type key, bool has_urls
 {
     CLEANUP(kit_user_clear) struct kit_user u = {0};
     CLEANUP(hsm_sender_clear) struct hsm_sender s = {0};
+    CLEANUP(buf_clear) struct buf alias_der = {0};
     bool ca_rsa = ca != KEY_P384, rsa = key != KEY_P256;
-    X509 *sender;
+    X509 *sender, *alias;
 
     kit_enrol(&kit, &u, ca, key);
     expect(authority_sender_new(kit.a, u.profile, "mail.example.org", NULL, false, &s), ERR_OK,
            "sender");
+    expect(authority_alias_cert(kit.a, u.profile, "shop@relay.example.com", &alias_der), ERR_OK,
+           "alias");
     sender = kit_x509(&s.cert);
+    alias = kit_x509(&alias_der);
     checks_run("root",
                &(struct subject){u.root, u.root, true, true, ca_rsa, ca_rsa, has_urls, NULL});
     checks_run("intermediate", &(struct subject){u.intermediate, u.root, true, false, ca_rsa,
@@ -385,10 +389,14 @@ static void every_kind_judged(enum key_type ca, enum key_type key, bool has_urls
                                          has_urls, "user1@home.example.com"});
     checks_run("sender", &(struct subject){sender, u.intermediate, false, false, rsa, ca_rsa,
                                            has_urls, s.reverse});
+    checks_run("alias", &(struct subject){alias, u.intermediate, false, false, rsa, ca_rsa,
+                                          has_urls, "shop@relay.example.com"});
     leaf_verifies_for_mail_alone(&u, u.cert, "user1@home.example.com");
     leaf_verifies_for_mail_alone(&u, u.cert, "second@home.example.com");
     leaf_verifies_for_mail_alone(&u, sender, s.reverse);
+    leaf_verifies_for_mail_alone(&u, alias, "shop@relay.example.com");
     X509_free(sender);
+    X509_free(alias);
 }
 
 static void certificates_meet_the_list_with_ec_keys(void **state)

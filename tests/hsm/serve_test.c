@@ -82,6 +82,7 @@ static const struct role_case role_cases[] = {
     {"suspend", {true, true, false}},
     {"leaf_crl", {true, false, false}},
     {"checkpoint", {true, true, false}},
+    {"alias_cert", {true, false, false}},
     {"user_request", {true, false, true}},
     {"profile_add", {false, true, true}},
     {"profile_request", {false, true, true}},

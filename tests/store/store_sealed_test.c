@@ -160,7 +160,7 @@ static void an_older_schema_is_led_to_the_present_one(void **state)
                 "DROP TABLE sender_policy; DROP TABLE bounce; DROP TABLE suspension;"
                 " DROP TABLE told; DROP TABLE reply_policy; DROP TABLE reply_claim;"
                 " DROP TABLE reply_failure; DROP TABLE thread; DROP TABLE correspondent_cert;"
-                " DROP TABLE greeting; PRAGMA user_version=1");
+                " DROP TABLE greeting; DROP TABLE alias_cert; PRAGMA user_version=1");
     assert_int_equal(store_open(fixture.path, fixture.hsm, &fixture.store), ERR_OK);
     assert_int_equal(store_user_find(fixture.store, "anna", &u), ERR_OK);
     assert_string_equal(u.mailboxes[0], "anna@home.example");
