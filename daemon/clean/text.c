@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+#define ARMOR_BEGIN   "-----BEGIN PGP "
+#define ARMOR_MESSAGE "MESSAGE-----"
+
 /* PGP armor: from a line to a line; an end of NULL is the next empty line. */
 static const struct {
     const char *begin, *end;
@@ -33,12 +36,19 @@ static const uint8_t *text_find(struct bytes in, const char *text)
 /* Behind the first empty line; all of it when there is none. */
 static size_t empty_line_end(struct bytes text)
 {
-    const uint8_t *crlf = text_find(text, "\r\n\r\n");
-    const uint8_t *lf = text_find(text, "\n\n");
+    const uint8_t *end = text.data + text.len;
+    const uint8_t *lf = text.len ? memchr(text.data, '\n', text.len) : NULL;
 
-    if (crlf && (!lf || crlf < lf))
-        return (size_t)(crlf - text.data) + 4;
-    return lf ? (size_t)(lf - text.data) + 2 : text.len;
+    while (lf) {
+        const uint8_t *next = lf + 1;
+
+        if (next < end && *next == '\r')
+            next++;
+        if (next < end && *next == '\n')
+            return (size_t)(next + 1 - text.data);
+        lf = next < end ? memchr(next, '\n', (size_t)(end - next)) : NULL;
+    }
+    return text.len;
 }
 
 static size_t line_end_skip(struct bytes text, size_t at)
@@ -53,38 +63,54 @@ static void cut(struct buf *text, size_t from, size_t to)
     text->len -= to - from;
 }
 
-static bool one_armor_drop(struct buf *text, size_t kind, size_t *from)
+/* How long the armor is that the text begins with; 0 when it is none that is dropped. */
+static size_t armor_len(struct bytes text)
 {
-    struct bytes rest = {text->data + *from, text->len - *from};
-    const uint8_t *begin = text_find(rest, armors[kind].begin);
-    const uint8_t *end;
-    size_t start;
-    size_t behind;
+    for (size_t i = 0; i < sizeof armors / sizeof armors[0]; i++) {
+        size_t head = strlen(armors[i].begin);
+        const uint8_t *end;
 
-    if (!begin)
-        return false;
-    start = (size_t)(begin - text->data);
-    rest = (struct bytes){begin, text->len - start};
-    end = armors[kind].end ? text_find(rest, armors[kind].end) : NULL;
-    if (end)
-        behind = line_end_skip(rest, (size_t)(end - begin) + strlen(armors[kind].end));
-    else
-        behind = armors[kind].end ? rest.len : empty_line_end(rest);
-    cut(text, start, start + behind);
-    *from = start;
-    return true;
+        if (text.len < head || memcmp(text.data, armors[i].begin, head) != 0)
+            continue;
+        if (!armors[i].end)
+            return empty_line_end(text);
+        end = text_find(text, armors[i].end);
+        return end ? line_end_skip(text, (size_t)(end - text.data) + strlen(armors[i].end))
+                   : text.len;
+    }
+    return 0;
 }
 
+/* One pass, in place: a text may hold any number of them. */
 void armor_drop(struct clean *c, struct buf *text, bool *changed)
 {
-    if (!text_find(buf_bytes(text), "-----BEGIN PGP "))
-        return;
-    for (size_t i = 0; i < sizeof armors / sizeof armors[0]; i++)
-        for (size_t from = 0; text->len && one_armor_drop(text, i, &from);) {
+    struct bytes rest = buf_bytes(text);
+    const uint8_t *found = text_find(rest, ARMOR_BEGIN);
+    size_t kept = 0;
+    bool opaque = false;
+
+    while (found) {
+        size_t before = (size_t)(found - rest.data);
+        size_t len = armor_len((struct bytes){found, rest.len - before});
+        size_t skip = len ? before : before + strlen(ARMOR_BEGIN);
+
+        opaque = opaque || (!len && rest.len - skip >= strlen(ARMOR_MESSAGE) &&
+                            memcmp(rest.data + skip, ARMOR_MESSAGE, strlen(ARMOR_MESSAGE)) == 0);
+        memmove(text->data + kept, rest.data, skip);
+        kept += skip;
+        rest.data += skip + len;
+        rest.len -= skip + len;
+        if (len) {
             clean_warn(c, CLEAN_WARN_DROPPED, "");
             *changed = true;
         }
-    if (text_find(buf_bytes(text), "-----BEGIN PGP MESSAGE-----"))
+        found = text_find(rest, ARMOR_BEGIN);
+    }
+    if (kept || rest.len < text->len) {
+        memmove(text->data + kept, rest.data, rest.len);
+        text->len = kept + rest.len;
+    }
+    if (opaque)
         clean_warn(c, CLEAN_WARN_OPAQUE, "");
 }
 
@@ -92,7 +118,7 @@ void armor_drop(struct clean *c, struct buf *text, bool *changed)
 static enum err extras_drop(struct clean *c, struct bytes text, const struct text_form *form,
                             struct buf *copy, bool *changed)
 {
-    bool armor = text_find(text, "-----BEGIN PGP ") != NULL;
+    bool armor = text_find(text, ARMOR_BEGIN) != NULL;
     const uint8_t *banner = NULL;
     size_t skip = form->legacy ? empty_line_end(text) : 0;
     size_t banner_len = 0;
