@@ -22,7 +22,7 @@
 /* Why a reply is not forwarded; the text is for its authenticated user's eyes. */
 #define CLEAN_REASONS(X)                                                                           \
     X(CLEAN_NOT_REFUSED, "Not refused")                                                            \
-    X(CLEAN_RECIPIENT, "To or Cc names an address that is no reverse address of yours: "           \
+    X(CLEAN_RECIPIENT, "To or Cc names an address that is no reverse address of this alias: "      \
                        "write to it in a message of its own")                                      \
     X(CLEAN_TNEF, "It holds a winmail.dat, which names your mailbox: send as HTML or plain text "  \
                   "(Outlook: Options, Mail, message format; rich text to internet recipients: "    \
@@ -66,7 +66,7 @@ struct clean_warning {
 /* What is known of a message id in References or In-Reply-To. */
 enum clean_id {
     CLEAN_ID_UNKNOWN, /* stays, unless it names the user's mailbox or one of their domains */
-    CLEAN_ID_KNOWN,   /* the correspondent's: stays */
+    CLEAN_ID_KNOWN,   /* the correspondent's: stays, whatever its domain */
     CLEAN_ID_MAPPED,  /* the user's own: replaced */
 };
 
@@ -81,6 +81,9 @@ struct clean_lookups {
      * CLEAN_ID_MAPPED only. Asked for the message's own id too: mapped, it leaves under that one.
      * Errors abort the cleaning. */
     enum err (*id_find)(void *context, const char *id, enum clean_id *known, char **mapped);
+    /* address_own - is it one of the user's aliases? Such a recipient stays out of To and Cc. NULL:
+     * there is none but the message's own. Errors abort the cleaning. */
+    enum err (*address_own)(void *context, const char *address, bool *own);
 };
 
 struct clean_input {
@@ -116,6 +119,10 @@ struct clean_output {
 enum err clean_reply(const struct clean_input *in, struct clean_output *out,
                      struct clean_refusal *refusal);
 void clean_output_clear(struct clean_output *o);
+
+/* clean_names_domain - does an identifier name one of the domains, anywhere in it?
+ *   domains  the last is NULL */
+bool clean_names_domain(const char *const *domains, struct bytes id);
 
 /* clean_reason_text - the text of the table, static. */
 const char *clean_reason_text(enum clean_reason reason);

@@ -92,8 +92,13 @@ static enum err address_map(struct clean *c, const char *addr, bool strict, cons
         e = clean_real(c, buf_str(&folded), to);
     if (e || *to)
         return e;
-    if (strict)
-        return clean_refuse(c, CLEAN_RECIPIENT, "");
+    if (strict) {
+        bool own = false;
+
+        if (c->in->lookups.address_own && !address_is_reverse(buf_str(&folded)))
+            e = c->in->lookups.address_own(c->in->lookups.context, buf_str(&folded), &own);
+        return e || own ? e : clean_refuse(c, CLEAN_RECIPIENT, "");
+    }
     *to = address_is_ascii(addr) ? addr : NULL;
     return ERR_OK;
 }

@@ -42,9 +42,9 @@ static bool is_whole(struct bytes id, size_t at, size_t len)
     return left < 2 || behind[0] != '.' || !g_ascii_isalnum((char)behind[1]);
 }
 
-bool clean_names_domain(const struct clean *c, struct bytes id)
+bool clean_names_domain(const char *const *domains, struct bytes id)
 {
-    for (const char *const *d = c->in->domains; *d; d++) {
+    for (const char *const *d = domains; *d; d++) {
         size_t len = strlen(*d);
 
         for (size_t i = 0; i + len <= id.len; i++)
@@ -64,6 +64,15 @@ static void host_copy(const char *id, struct buf *host)
         buf_append(host, at + 1, len - 1);
 }
 
+/* In an id an address may have anything behind it. */
+static bool holds_mailbox(const struct clean *c, const char *id)
+{
+    const struct scan s = {
+        .text = bytes_of(id), .layers = SCAN_PERCENT, .loose = true, .words = &c->words};
+
+    return scan_finds(&s);
+}
+
 static enum err names_user(const struct clean *c, const char *id, bool *names)
 {
     CLEANUP(buf_clear) struct buf host = {0};
@@ -75,7 +84,7 @@ static enum err names_user(const struct clean *c, const char *id, bool *names)
         host_copy(own_id, &own);
     if (host.failed || own.failed)
         return ERR_NOMEM;
-    *names = clean_holds(&c->words, bytes_of(id)) || clean_names_domain(c, bytes_of(id));
+    *names = holds_mailbox(c, id) || clean_names_domain(c->in->domains, bytes_of(id));
     if (!*names && own.len)
         *names = strcasecmp(buf_str(&own), buf_str(&host)) == 0 && is_private(buf_str(&host));
     return ERR_OK;
@@ -98,6 +107,8 @@ static enum err id_map(struct clean *c, struct bytes id, struct buf *text)
         return e;
     if (known == CLEAN_ID_UNKNOWN)
         e = names_user(c, buf_str(&plain), &names);
+    else if (known == CLEAN_ID_KNOWN)
+        names = holds_mailbox(c, buf_str(&plain));
     if (!e && !names)
         buf_append_str(text, known == CLEAN_ID_MAPPED && mapped ? mapped : buf_str(&plain));
     return e ? e : buf_error(text);

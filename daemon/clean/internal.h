@@ -49,8 +49,6 @@ enum err clean_cid(struct clean *c, struct bytes id, const char **to);
 /* clean_scan - a scanner over text with all of this cleaning's words and tokens. */
 struct scan clean_scan(struct clean *c, struct bytes text, unsigned layers,
                        enum scan_escape escape);
-/* clean_names_domain - does an identifier name a domain of the user's? */
-bool clean_names_domain(const struct clean *c, struct bytes id);
 /* clean_holds - is the user's mailbox address in the text, under any layers? text: any bytes. */
 bool clean_holds(const struct words *words, struct bytes text);
 

@@ -135,7 +135,7 @@ static void uid_append(struct clean *c, struct bytes value, struct buf *out)
 {
     uint8_t digest[SHA256_DIGEST_LENGTH];
 
-    if (!clean_holds(&c->words, value) && !clean_names_domain(c, value)) {
+    if (!clean_holds(&c->words, value) && !clean_names_domain(c->in->domains, value)) {
         buf_append_bytes(out, value);
         return;
     }

@@ -94,7 +94,12 @@ static enum err not_before(const X509 *cert, int64_t *out)
 static enum err rewrite(struct forward *f, const struct forward_job *job, struct parcel *p)
 {
     CLEANUP(verdict_lines_clear) struct verdict_lines verdict = {0};
-    struct thread_ids ids = {f->store, p->alias.id};
+    CLEANUP(thread_ids_clear)
+    struct thread_ids ids = {.store = f->store,
+                             .alias = &p->alias,
+                             .profile = &p->profile,
+                             .now_s = job->now_s,
+                             .trial = job->trial != NULL};
     enum err e = verdict_lines_make(job->verdict, &p->marks, &p->profile, &p->signature, &verdict);
     struct rewrite_input in = {
         .message = &p->message,
@@ -119,10 +124,9 @@ static enum err rewrite(struct forward *f, const struct forward_job *job, struct
         e = not_before(p->sender.cert, &in.cert_not_before_s);
     if (!e && failpoint("forward.rewrite"))
         e = ERR_NOMEM;
-    e = e ? e : rewrite_forward(&in, &p->rewritten);
-    if (!e && p->rewritten.made_message_id && !job->trial)
-        e = thread_id_replaced(&ids, &p->message, p->rewritten.made_message_id, job->now_s);
-    return e;
+    if (!e)
+        e = rewrite_forward(&in, &p->rewritten);
+    return e ? e : thread_id_passed(&ids, &p->message, p->rewritten.made_message_id);
 }
 
 static enum err cert_push(STACK_OF(X509) * certs, struct bytes der)

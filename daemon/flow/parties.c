@@ -7,6 +7,7 @@
 #include "daemon/flow/parcel.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* Stands for strangers who name no usable address at all. */
 #define UNKNOWN_SENDER "unknown-sender@invalid"
@@ -85,6 +86,15 @@ static bool is_own_alias(struct forward *f, const struct parcel *p, const char *
     return own;
 }
 
+/* Strangers who know the user's mailbox may write to it too; no reply is to go there. */
+static bool is_own_mailbox(const struct parcel *p, const char *address)
+{
+    for (size_t i = 0; i < p->profile.n_addresses; i++)
+        if (strcasecmp(p->profile.addresses[i], address) == 0)
+            return true;
+    return false;
+}
+
 /* One more address of the header. Running out of keys leaves it out; anything worse is an error. */
 static enum err map_address(struct forward *f, const struct forward_job *job, struct parcel *p,
                             const char *address)
@@ -93,7 +103,7 @@ static enum err map_address(struct forward *f, const struct forward_job *job, st
     struct correspondent *c = &p->others[p->n_others];
     enum err e;
 
-    if (p->n_map == REWRITE_ADDRESSES_MAX || is_mapped(p, address))
+    if (p->n_map == REWRITE_ADDRESSES_MAX || is_mapped(p, address) || is_own_mailbox(p, address))
         return ERR_OK;
     if (is_own_alias(f, p, address)) {
         map_add(p, address, address);

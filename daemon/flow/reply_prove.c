@@ -8,6 +8,7 @@
 #include "daemon/base/log.h"
 #include "daemon/flow/cert_cache.h"
 #include "daemon/flow/reply_parcel.h"
+#include "daemon/message/date.h"
 #include "hsm/provider/provider.h"
 
 #include <openssl/evp.h>
@@ -107,7 +108,8 @@ static const char *budget_of(const struct forward_job *job)
     return job->route->kind == POLICY_FIRST ? job->route->alias.address : job->route->address;
 }
 
-/* Is it worth a key? The answer is the same whatever is inside the message. */
+/* Is it worth a key? The answer is the same whatever is inside the message. A first mail's only
+ * tie to whom it is for is the header, which only the pass vouches for: nobody waives it. */
 static enum err may_open(struct forward *f, const struct forward_job *job,
                          const struct reply_parcel *p)
 {
@@ -116,7 +118,7 @@ static enum err may_open(struct forward *f, const struct forward_job *job,
 
     if (is_aligned(job, p))
         return ERR_OK;
-    if (p->policy.pass == REPLY_REQUIRED)
+    if (p->policy.pass == REPLY_REQUIRED || job->route->kind == POLICY_FIRST)
         return is_unchecked(job->verdict) ? ERR_UNCHECKED : ERR_UNPROVEN;
     e = store_failure_count(f->store, budget_of(job), job->now_s, &failures);
     return !e && failures >= REPLY_FAILURES_PER_HOUR ? ERR_SENDER_DEFERRED : e;
@@ -132,19 +134,43 @@ static bool is_in(const struct mailbox_list *l, const char *address)
     return false;
 }
 
-/* What anybody could send on as it is must say itself whom it is for. */
+/* What anybody could send on as it is must say itself whom it is for. Anybody can make up a first
+ * mail's address, and add it as Cc or as one more To without harm to a DKIM signature, which covers
+ * the last To alone: it counts in the only one. */
 static bool is_meant(const struct forward_job *job, const struct reply_parcel *p)
 {
+    bool in_to = is_in(&p->parties.to, job->route->address);
+
     switch (p->opened.kind) {
     case OPEN_PLAIN:
     case OPEN_SIGNED:
-        return is_in(&p->parties.to, job->route->address) ||
-               is_in(&p->parties.cc, job->route->address);
+        return job->route->kind == POLICY_FIRST
+                   ? in_to && message_count(&p->message, "To") == 1
+                   : in_to || is_in(&p->parties.cc, job->route->address);
     case OPEN_ENCRYPTED:
     case OPEN_ENCRYPTED_SIGNED:
         return true;
     }
     return false;
+}
+
+/* What nobody signed has no other time than its Date: without it, the same message could come again
+ * when nobody remembers it any more. */
+static bool is_fresh(const struct forward_job *job, const struct reply_parcel *p)
+{
+    const struct message_field *f = message_find(&p->message, "Date", 0);
+    struct date date;
+
+    return f && message_count(&p->message, "Date") == 1 && !date_parse(f->value, &date) &&
+           date.time_s >= job->now_s - OPEN_SIGNING_TIME_AGE_S &&
+           date.time_s <= job->now_s + OPEN_SIGNING_TIME_AHEAD_S;
+}
+
+static enum err unsigned_judge(const struct forward_job *job, const struct reply_parcel *p)
+{
+    if (p->opened.kind == OPEN_PLAIN && !p->policy.plain)
+        return ERR_UNPROVEN;
+    return is_fresh(job, p) ? ERR_OK : ERR_UNPROVEN;
 }
 
 static enum err open_with(const struct forward_job *job, struct keys *keys, struct reply_parcel *p)
@@ -167,8 +193,10 @@ static enum err open_with(const struct forward_job *job, struct keys *keys, stru
     if (user_certs)
         e = open_run(&open, &p->opened);
     free(user_certs);
-    if (!e && ((p->opened.kind == OPEN_PLAIN && !p->policy.plain) || !is_meant(job, p)))
+    if (!e && !is_meant(job, p))
         e = ERR_UNPROVEN;
+    if (!e && (p->opened.kind == OPEN_PLAIN || p->opened.kind == OPEN_ENCRYPTED))
+        e = unsigned_judge(job, p);
     if (!e && (p->opened.kind == OPEN_ENCRYPTED || p->opened.kind == OPEN_ENCRYPTED_SIGNED))
         p->named = open_result_names(&p->opened, keys->certs[p->opened.opened_with]);
     return e;

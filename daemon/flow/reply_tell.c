@@ -24,7 +24,7 @@ static enum err may_tell(struct forward *f, const char *kind, const char *profil
     return e ? e : store_told_add(f->store, buf_str(&who), id, per_day, clock_now_s());
 }
 
-void reply_tell_refused(struct forward *f, const struct reply_refused *refused)
+enum err reply_tell_refused(struct forward *f, const struct reply_refused *refused)
 {
     CLEANUP(buf_clear) struct buf text = {0};
     enum err e =
@@ -41,7 +41,7 @@ void reply_tell_refused(struct forward *f, const struct reply_refused *refused)
                         refused->now_s);
     if (e)
         log_event(LOG_LEVEL_WARNING, "reply.tell", refused->id, e, -1, "kind=refused");
-    err_note_clear();
+    return e == ERR_LIMIT || (e && err_class(e) == CLASS_PERM) ? ERR_BUSY : e;
 }
 
 static const char *warning_text(enum clean_warning_kind kind)

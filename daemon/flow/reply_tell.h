@@ -19,9 +19,12 @@ struct reply_refused {
     int64_t now_s;
 };
 
-/* reply_tell_refused, reply_tell_warnings, reply_tell_first (the reverse alias that a first mail
- * has made, and its certificate) - failures are logged: the answer is what it is. */
-void reply_tell_refused(struct forward *f, const struct reply_refused *refused);
+/* reply_tell_refused - a mail system in front may tell the sender nothing, so a message is refused
+ * for good only behind this.
+ * Errors: ERR_BUSY (they were told enough for today), those of notice_send: it shall come again. */
+enum err reply_tell_refused(struct forward *f, const struct reply_refused *refused);
+/* reply_tell_warnings, reply_tell_first (the reverse alias that a first mail has made, and its
+ * certificate) - failures are logged: the message has left. */
 void reply_tell_warnings(struct forward *f, const struct reply_made *made);
 void reply_tell_first(struct forward *f, const struct reply_made *made);
 

@@ -56,6 +56,8 @@ static const struct field_case cases[] = {
     {TO "References: <x@anotherhome.example>\r\n", "References", "<x@anotherhome.example>"},
     {TO "References: <known@home.example>\r\n", "References", "<known@home.example>"},
     {TO "References: <jane.roe=home.example@x>\r\n", "References", GONE},
+    {TO "References: <jane.roe@home.example-1@x> <jane.roe@home.example.1@y>\r\n", "References",
+     GONE},
     {TO "Message-ID: <1@laptop>\r\nReferences: <2@laptop> <3@other>\r\n", "References",
      "<3@other>"},
     {TO "Message-ID: <1@mail.big.example>\r\nReferences: <2@mail.big.example>\r\n", "References",
