@@ -28,6 +28,7 @@ from stub_rspamd import Stub, answer, symbol
 MAILBOX = 'alice@home.example.com'
 STRANGER = 'bob@shop.example.net'
 THIRD = 'carol@shop.example.net'
+FOURTH = 'dave@shop.example.net'
 HIDDEN = ('alice@', 'home.example.com', 'liddell', 'thunderbird', 'mozilla')
 TEXT = ('Grüße, the parts have come.\r\nWrite to me at %s, or to you: %s.\r\n\r\n'
         '> The parts are on their way.\r\n')
@@ -41,13 +42,14 @@ class World:
         self.postfix = postfix
         self.stub = stub
         folder = os.path.dirname(r.facts['maildir'].rstrip('/'))
-        self.stranger = mail.Maildir(os.path.join(folder, 'bob'))
-        self.third = mail.Maildir(os.path.join(folder, 'carol'))
+        self.boxes = {who: mail.Maildir(os.path.join(folder, who.split('@')[0]))
+                      for who in (STRANGER, THIRD, FOURTH)}
+        self.stranger = self.boxes[STRANGER]
         etc = os.path.join(r.dir, 'postfix/etc')
         subprocess.run(['postconf', '-c', etc, '-e',
                         'virtual_mailbox_domains = home.example.com shop.example.net',
-                        'virtual_mailbox_maps = inline:{%s=alice/,%s=bob/,%s=carol/}' %
-                        (MAILBOX, STRANGER, THIRD)],
+                        'virtual_mailbox_maps = inline:{%s}' % ','.join(
+                            '%s=%s/' % (who, who.split('@')[0]) for who in (MAILBOX, *self.boxes))],
                        check=True)
         front.hop(r, 'reload')
         r.configure('sealrelayd', 'verdict', 'source = rspamd',
@@ -72,10 +74,10 @@ class World:
             return mail.to_crlf(file.read())
 
 
-def stranger_writes(subject, text, refers=(), copy=None):
-    """(Message-ID, message) from the stranger."""
+def stranger_writes(subject, text, refers=(), copy=None, sender=STRANGER):
+    """(Message-ID, message) from a stranger."""
     ident = '<%s@shop.example.net>' % uuid.uuid4().hex
-    lines = ['From: Bob Builder <%s>' % STRANGER, 'To: <shop@relay.example.com>',
+    lines = ['From: Bob Builder <%s>' % sender, 'To: <shop@relay.example.com>',
              'Subject: ' + subject, 'Date: ' + email.utils.formatdate(), 'Message-ID: ' + ident]
     if copy:
         lines += ['Cc: Carol <%s>' % copy]
@@ -121,10 +123,13 @@ def what_is_wrong(world, data, letter, first, own):
                  'to you: ' + STRANGER):
         if word not in text:
             wrong.append('%r is not in %r' % (word, text))
-    for word in (*HIDDEN, letter.to):
-        for found in re.findall('.{0,40}' + re.escape(word) + '.{0,20}', everything(data)):
-            wrong.append('leaks: ' + found)
-    return wrong, got['Message-ID']
+    return wrong + leaks(data, letter.to), got['Message-ID']
+
+
+def leaks(data, reverse):
+    """What of the user, or of addresses that only the user knows, shows in a message."""
+    return ['leaks: ' + found for word in (*HIDDEN, reverse)
+            for found in re.findall('.{0,40}' + re.escape(word) + '.{0,20}', everything(data))]
 
 
 def reply_by_client(world, client, shown, letter, **how):
@@ -150,7 +155,7 @@ def round_trip(world, client, writer):
     """What is wrong with one conversation of four messages."""
     r = world.relay
     first, shown, sealed = question(world, client)
-    letter = writers.Letter(r.user, sealed)
+    letter = writers.Letter(r.user, sealed, r.alias)
     if writer:
         own, wrong = reply_by(world, writer, letter)
     else:
@@ -186,9 +191,9 @@ def to_everybody(world, client):
     """One reply in Thunderbird to the stranger and to whom they wrote, who know each other's real
     addresses, and to the alias, which is the user's own: its copy does nothing."""
     first, shown, sealed = question(world, client, THIRD)
-    letter = writers.Letter(world.relay.user, sealed)
+    letter = writers.Letter(world.relay.user, sealed, world.relay.alias)
     own, wrong = reply_by_client(world, client, shown, letter, everybody=True)
-    for box in (world.stranger, world.third):
+    for box in (world.boxes[STRANGER], world.boxes[THIRD]):
         data = world.arrived(box)
         wrong += what_is_wrong(world, data, letter, first, own)[0]
         got = email.message_from_bytes(data, policy=email.policy.default)
@@ -197,6 +202,63 @@ def to_everybody(world, client):
     if world.relay.inbox.wait(1, 2):
         wrong.append('a copy came back')
     return wrong
+
+
+def letter_about(world, client, who):
+    """The relay's letter about a new correspondent, which brings their certificate: their reverse
+    address."""
+    shown = client.show(world.arrived(world.relay.inbox))
+    found = re.search(r'\br-[a-z2-7]{16}@relay\.example\.com', shown['text'])
+    if not found or who not in shown['text'] or shown['signature'] != 'SUCCESS':
+        raise judge.Wrong('the letter shows %r' % shown['text'])
+    return found.group(0)
+
+
+def written(world, client, to, who, encrypt=True):
+    """A new message of the user's and what it is for its recipient: (as sent, as arrived, wrong)"""
+    world.vouch(MAILBOX)
+    state = client.write(to, 'Are there more?', 'Grüße, are there more parts?\n', encrypt)
+    if 'refused' in state:
+        raise judge.Wrong('Thunderbird could not send: %s' % state['refused'])
+    wrong = ['%s is %s' % (name, state[name])
+             for name, want in (('encrypted', encrypt), ('signed', True), ('smime', True))
+             if state[name] != want]
+    data = world.arrived(world.boxes[who])
+    got = email.message_from_bytes(data, policy=email.policy.default)
+    for name, want in (('From', world.relay.alias), ('To', who)):
+        if [one.addr_spec for one in got[name].addresses] != [want]:
+            wrong.append('%s: %s' % (name, got[name]))
+    if 'Grüße, are there more parts?' not in got.get_content():
+        wrong.append('it reads %r' % got.get_content())
+    return state, got, wrong + leaks(data, to)
+
+
+def answered(world, client, state, got, who):
+    """The answer to a new message; what is wrong with how the user sees it."""
+    _, back = stranger_writes('Re: Are there more?', 'There are.', (got['Message-ID'],), sender=who)
+    world.send(who, world.relay.alias, back)
+    sealed = world.arrived(world.relay.inbox)
+    judge.judge(world.relay.user, back, sealed)
+    shown = client.show(sealed)
+    good = shown['parent'] == state['id'] and 'There are.' in shown['text']
+    return [] if good else ['the answer shows %r under %s' % (shown['text'], shown['parent'])]
+
+
+def first_contact(world, client):
+    """The operator adds a correspondent, the user writes first."""
+    world.relay.sealctl('correspondent', 'add', world.relay.alias, THIRD)
+    state, got, wrong = written(world, client, letter_about(world, client, THIRD), THIRD)
+    return wrong + answered(world, client, state, got, THIRD)
+
+
+def signed_first(world, client):
+    """Nobody added anybody: there is no certificate yet, and the signature alone proves the user. The
+    second message is encrypted."""
+    alias, domain = world.relay.alias.split('@')
+    to = '%s+%s@%s' % (alias, FOURTH.replace('@', '='), domain)
+    _, _, wrong = written(world, client, to, FOURTH, encrypt=False)
+    state, got, more = written(world, client, letter_about(world, client, FOURTH), FOURTH)
+    return wrong + more + answered(world, client, state, got, FOURTH)
 
 
 def not_proven(world, client):
@@ -229,10 +291,12 @@ def conversations(world, client, folder):
                  ('openssl cms, opaque, GCM', round_trip, opaque),
                  ('NSS cmsutil', round_trip, writers.Nss(nss)),
                  ('gpgsm', round_trip, writers.Gpgsm(gpgsm)),
-                 ('Thunderbird, to everybody', to_everybody), ('not proven', not_proven)]
+                 ('Thunderbird, to everybody', to_everybody),
+                 ('Thunderbird, first contact', first_contact),
+                 ('Thunderbird, signed first', signed_first), ('not proven', not_proven)]
         for name, run, *writer in cases:
             start = time.monotonic()
-            for box in (r.inbox, world.stranger, world.third):
+            for box in (r.inbox, *world.boxes.values()):
                 box.fresh()
             try:
                 wrong = run(world, client, *writer)

@@ -101,6 +101,45 @@ function question() {
 function identity() {
   return MailServices.accounts.getAccount("account1").defaultIdentity;
 }
+// The certificates are looked up a while after the recipients are known.
+function looked_up(window) {
+  return !window.gSMPendingCertLookupSet?.size;
+}
+async function composer() {
+  return until("the composer", () => {
+    const one = Services.wm.getMostRecentWindow("msgcompose");
+    return one?.gMsgCompose?.editor && one.composeEditorReady !== false && one;
+  });
+}
+function chosen(window) {
+  return {
+    encrypted: window.gSendEncrypted,
+    signed: window.gSendSigned,
+    smime: !window.gSelectedTechnologyIsPGP,
+    recipients: [window.gMsgCompose.compFields.to, window.gMsgCompose.compFields.cc],
+    missing: [...(window.gEmailsWithMissingCerts || [])],
+  };
+}
+// A click on Send; what the person is told when nothing is sent.
+async function send(window) {
+  let sent = null, trouble = null;
+  const observer = {observe(subject, topic, data) { sent = data; }};
+  Services.obs.addObserver(observer, "mail:composeSendSucceeded");
+  window.addEventListener("compose-prepare-message-completed", event => {
+    if (event.detail?.exception) trouble = String(event.detail.exception);
+  });
+  try {
+    window.goDoCommand("cmd_sendNow");
+    await until("the message is sent", () => sent !== null || (trouble ??= question()), 60);
+  } finally {
+    Services.obs.removeObserver(observer, "mail:composeSendSucceeded");
+  }
+  if (!trouble) return {id: sent.replace(/^<|>$/g, "")};
+  await sleep(200);
+  window.SetContentAndBodyAsUnmodified();
+  window.close();
+  return {refused: trouble};
+}
 '''
 
 # The user's certificate is the one that has a key; it signs and it opens.
@@ -164,54 +203,40 @@ return {
 '''
 
 REPLY = r'''
-const [id, text, all, without, sign] = arguments;
+const [id, text, all, sign] = arguments;
 const header = find(id);
 const kind = all ? Ci.nsIMsgCompType.ReplyAll : Ci.nsIMsgCompType.ReplyToSender;
 MailServices.compose.OpenComposeWindow(null, header, header.folder.getUriForMsg(header), kind,
   Ci.nsIMsgCompFormat.Default, identity(), null, null);
-const window = await until("the composer", () => {
-  const one = Services.wm.getMostRecentWindow("msgcompose");
-  return one?.gMsgCompose?.editor && one.composeEditorReady !== false && one;
-});
+const window = await composer();
 await until("the quoted text", () =>
   window.gMsgCompose.editor.document.body.textContent.includes("wrote:"));
-// The certificates are looked up a while after the recipients are known.
-await until("encryption", () => window.gSendEncrypted && !window.gSMPendingCertLookupSet?.size);
+await until("encryption", () => window.gSendEncrypted && looked_up(window));
 await sleep(300);
-const state = {
-  encrypted: window.gSendEncrypted,
-  signed: window.gSendSigned,
-  smime: !window.gSelectedTechnologyIsPGP,
-  recipients: [window.gMsgCompose.compFields.to, window.gMsgCompose.compFields.cc],
-  missing: [...(window.gEmailsWithMissingCerts || [])],
-};
+const state = chosen(window);
 window.gMsgCompose.editor.insertText(text);
-for (const pill of [...window.document.querySelectorAll("mail-address-pill")]) {
-  if (without.includes(pill.emailAddress)) pill.remove();
-}
-window.onRecipientsChanged();
 if (!sign) window.toggleGlobalSignMessage();
-let sent = null;
-const observer = {observe(subject, topic, data) { sent = data; }};
-Services.obs.addObserver(observer, "mail:composeSendSucceeded");
-let trouble = null;
-window.addEventListener("compose-prepare-message-completed", event => {
-  if (event.detail?.exception) trouble = String(event.detail.exception);
-});
-try {
-  window.goDoCommand("cmd_sendNow");
-  await until("the message is sent", () => sent !== null || (trouble ??= question()), 60);
-} finally {
-  Services.obs.removeObserver(observer, "mail:composeSendSucceeded");
-}
-if (trouble) {
-  await sleep(200);
-  window.SetContentAndBodyAsUnmodified();
-  window.close();
-  return {...state, refused: trouble};
-}
-state.id = sent.replace(/^<|>$/g, "");
-return state;
+return {...state, ...await send(window)};
+'''
+
+WRITE = r'''
+const [to, subject, text, encrypt] = arguments;
+const fields = Cc["@mozilla.org/messengercompose/composefields;1"]
+  .createInstance(Ci.nsIMsgCompFields);
+const params = Cc["@mozilla.org/messengercompose/composeparams;1"]
+  .createInstance(Ci.nsIMsgComposeParams);
+[fields.to, fields.subject, fields.body] = [to, subject, text];
+[params.composeFields, params.identity] = [fields, identity()];
+params.type = Ci.nsIMsgCompType.New;
+params.format = Ci.nsIMsgCompFormat.PlainText;
+MailServices.compose.OpenComposeWindowWithParams(null, params);
+const window = await composer();
+await until("the recipient", () => window.gMsgCompose.compFields.to && looked_up(window));
+if (window.gSendEncrypted != encrypt) window.toggleEncryptMessage();
+if (!window.gSendSigned) window.toggleGlobalSignMessage();
+await until("the certificates", () => looked_up(window));
+await sleep(300);
+return {...chosen(window), ...await send(window)};
 '''
 
 WINDOWS = r'''
@@ -347,11 +372,15 @@ class Thunderbird:
         source = data.replace(b'\r\n', b'\n').decode('latin-1')
         return self.ask(SHOW, source, patience)
 
-    def reply(self, message_id, text, everybody=False, without=(), sign=True):
-        """Answer a message that was shown. without: addresses that the person takes out; sign: False
-        switches the signature off. Returns what the composer had chosen by itself, and `id`, the
-        Message-ID of what was sent, or `refused`, what the person is told instead."""
-        return self.ask(REPLY, message_id, text, everybody, list(without), sign)
+    def reply(self, message_id, text, everybody=False, sign=True):
+        """Answer a message that was shown. sign: False switches the signature off. Returns what the
+        composer had chosen by itself, and `id`, the Message-ID of what was sent, or `refused`, what
+        the person is told instead."""
+        return self.ask(REPLY, message_id, text, everybody, sign)
+
+    def write(self, to, subject, text, encrypt=True):
+        """A new message, signed. Returns the same."""
+        return self.ask(WRITE, to, subject, text, encrypt)
 
     def close(self):
         if self.process:

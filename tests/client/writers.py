@@ -24,12 +24,15 @@ def letter_of(signed):
 
 
 class Letter:
-    """What a reply answers: where it goes, what it refers to."""
+    """What a reply answers: where it goes, what it refers to. A client that replies to all encrypts to
+    the alias as well."""
 
-    def __init__(self, user, sealed):
+    def __init__(self, user, sealed, alias):
         header, certs = letter_of(mail.to_crlf(user.decrypt(sealed)))
         self.to = judge.from_address(mail.split(sealed)[0])
-        self.cert = certs[self.to]
+        self.sealed = sealed
+        self.everybody = [self.to, alias]
+        self.certs = [certs[one] for one in self.everybody]
         self.ident = mail.field_value(header, b'Message-ID').decode()
         self.subject = mail.field_value(header, b'Subject').decode()
 
@@ -73,18 +76,21 @@ class OpenSsl:
                    '-nokeys', '-cacerts', '-out', self.chain])
 
     def seal(self, letter, text):
-        cert = os.path.join(self.user.folder, 'recipient.pem')
-        with open(cert, 'wb') as out:
-            out.write(letter.cert)
+        paths = [os.path.join(self.user.folder, 'recipient%d.pem' % i)
+                 for i in range(len(letter.certs))]
+        for path, cert in zip(paths, letter.certs):
+            with open(path, 'wb') as out:
+                out.write(cert)
         signed = judge.run(['openssl', 'cms', '-sign', '-md', 'sha256', '-signer',
                             self.user.identity, '-inkey', self.user.identity, '-certfile',
                             self.chain, *self.sign], entity(text))
         return judge.run(['openssl', 'cms', '-encrypt', '-binary', self.cipher, '-outform', 'DER',
-                          cert], mail.to_crlf(signed))
+                          *paths], mail.to_crlf(signed))
 
 
 class Nss:
-    """cmsutil over a judge.Nss."""
+    """cmsutil over a judge.Nss. Reading a message brings the certificates it came with, as it does in
+    the mail programs above this library."""
 
     def __init__(self, nss):
         self.nss = nss
@@ -93,18 +99,16 @@ class Nss:
                         if line.endswith('u,u,u'))
 
     def seal(self, letter, text):
-        cert = self.nss.file('recipient', letter.cert)
-        judge.run(['certutil', '-A', '-d', self.nss.db, '-n', letter.to, '-t', ',,', '-a', '-i',
-                   cert])
+        self.nss.open(letter.sealed, keep=True)
         content = entity(text)
         signature = judge.run(['cmsutil', '-S', '-d', self.nss.db, '-N', self.own, '-H', 'SHA256',
                                '-T', '-G', '-P', '-i', self.nss.file('content', content)])
-        return judge.run(['cmsutil', '-E', '-d', self.nss.db, '-r', letter.to, '-i',
+        return judge.run(['cmsutil', '-E', '-d', self.nss.db, '-r', ','.join(letter.everybody), '-i',
                           self.nss.file('signed', multipart_signed(content, signature))])
 
 
 class Gpgsm:
-    """gpgsm over a judge.Gpgsm."""
+    """gpgsm over a judge.Gpgsm, which keeps the certificates of what it verifies."""
 
     def __init__(self, gpgsm):
         self.gpgsm = gpgsm
@@ -114,9 +118,9 @@ class Gpgsm:
                          self.gpgsm.env)
 
     def seal(self, letter, text):
-        judge.run([*self.gpgsm.gpgsm, '--import', self.gpgsm.file('recipient', letter.cert)],
-                  env=self.gpgsm.env)
+        self.gpgsm.open(letter.sealed)
         content = entity(text)
         signature = self.run('--detach-sign', self.gpgsm.file('content', content))
-        return self.run('--encrypt', '--recipient', letter.to, self.gpgsm.file(
+        recipients = [word for one in letter.everybody for word in ('--recipient', one)]
+        return self.run('--encrypt', *recipients, self.gpgsm.file(
             'signed', multipart_signed(content, signature)))

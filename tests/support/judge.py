@@ -185,11 +185,15 @@ class Nss:
     def decrypt(self, sealed):
         return run(['cmsutil', '-D', '-d', self.db, '-i', self.file('sealed', cms_der(sealed))])
 
-    def open(self, sealed):
+    def open(self, sealed, keep=False):
+        """keep: the certificates that came with it are kept for writing to whom they name."""
         signed = mail.to_crlf(self.decrypt(sealed))
         content, signature = signed_parts(signed)
-        run(['cmsutil', '-D', '-d', self.db, '-u', '4', '-c', self.file('content', content), '-i',
-             self.file('signature', signature), '-o', '/dev/null'])
+        files = ['-c', self.file('content', content), '-i', self.file('signature', signature), '-o',
+                 '/dev/null']
+        run(['cmsutil', '-D', '-d', self.db, '-u', '4', *files])
+        if keep:
+            run(['cmsutil', '-D', '-k', '-d', self.db, '-u', '5', *files])
         return content
 
 
