@@ -246,6 +246,7 @@ instance_enrol()
     mkdir -p "$DIR/mail/opened" && mv "$MAILDIR"/new/* "$DIR/mail/opened/"
     $SEALCTL profile activate "$profile" "$code" >>"$DIR/log/operator.log"
     wait_for 60 have_mail || instance_fail "the greeting did not arrive"
+    GREETING=$DIR/mail/opened/$(basename "$(newest_mail)")
     mv "$MAILDIR"/new/* "$DIR/mail/opened/"
 }
 

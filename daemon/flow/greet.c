@@ -108,26 +108,38 @@ static enum err certificates_gather(struct forward *f, const struct hsm_profile 
 
 /* ---- the letter ---- */
 
-static void text_append(struct buf *text, int n_certs)
+static void certs_told(struct buf *text, int n_certs)
 {
-    buf_append_str(
-        text,
-        "From now on all mail to your aliases reaches you sealed: signed by this relay, and\r\n"
-        "encrypted so that only you can read it.\r\n\r\n"
-        "Whoever writes to you has an address of their own here, of the form\r\n"
-        "r-...@, with a certificate that comes along with their message. To answer, reply as\r\n"
-        "you always do, signed and encrypted. The relay opens your reply, takes away what tells\r\n"
-        "your mailbox, and sends it on from your alias. Write to these addresses only from a\r\n"
-        "mailbox that you enrolled.\r\n\r\n"
-        "What the relay found out about a sender stands in protected header fields\r\n"
-        "(Sealrelay-Verdict, Sealrelay-Signature), never in the text of a message.\r\n\r\n");
-    if (n_certs)
+    if (n_certs == 1)
+        buf_append_str(text, "The certificate of somebody who wrote to you before comes with this "
+                             "message: your\r\nmail program can encrypt to them at once.\r\n\r\n");
+    else if (n_certs)
         buf_printf(text,
                    "The certificates of %d who wrote to you before come with this message: your\r\n"
                    "mail program can encrypt to them at once.\r\n\r\n",
                    n_certs);
-    buf_append_str(text, "Keep this message: its signature shows your mail program how mail from "
-                         "this relay is signed.\r\n");
+}
+
+static void text_append(struct buf *text, const char *domain, int n_certs)
+{
+    buf_printf(
+        text,
+        "From now on all mail to your aliases reaches you sealed: signed by this relay, and\r\n"
+        "encrypted so that only you can read it.\r\n\r\n"
+        "Whoever writes to you has an address of their own here, r-...@%s,\r\n"
+        "and a certificate that comes with each of their messages. To answer, reply as you\r\n"
+        "always do, signed and encrypted, from the mailbox that this message came to. The\r\n"
+        "relay opens your reply, takes away what tells your mailbox, and sends it on from\r\n"
+        "your alias: encrypted to those whose own certificate it knows, as ordinary mail to\r\n"
+        "everybody else. If it cannot be sent, or comes back, a message like this one tells\r\n"
+        "you why. To write to somebody who has not written yet, ask whoever runs your relay.\r\n"
+        "\r\n"
+        "Where a sender could not be verified, their name begins with [unverified]. What else\r\n"
+        "was found out stands in the header fields Sealrelay-Verdict and Sealrelay-Signature\r\n"
+        "inside the encryption, never in the text of a message.\r\n\r\n",
+        domain);
+    certs_told(text, n_certs);
+    buf_append_str(text, "Please do not answer this message: nobody reads what is sent to it.\r\n");
 }
 
 static enum err greeting_post(struct forward *f, const struct hsm_profile *profile, const char *id,
@@ -140,7 +152,7 @@ static enum err greeting_post(struct forward *f, const struct hsm_profile *profi
                        : err_note(ERR_NOMEM, "greeting", "out of memory");
 
     if (!e) {
-        text_append(&text, sk_X509_num(certs));
+        text_append(&text, profile->n_domains ? profile->domains[0] : "", sk_X509_num(certs));
         e = buf_error(&text);
     }
     letter.certs = certs;

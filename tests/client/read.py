@@ -267,6 +267,24 @@ def good_ones(r, table, client, clients, folder):
     return sealed_ones[0]
 
 
+def greeting(r, table, client, clients):
+    """What the user got when the profile became active: the relay's own word, good everywhere."""
+    sealed = None
+    folder = os.path.join(r.dir, 'mail/opened')
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name), 'rb') as file:
+            data = mail.to_crlf(file.read())
+        if mail.field_value(mail.split(data)[0], b'Subject') == b'Your sealed mail is active':
+            sealed = data
+    shown = client.show(sealed)
+    wrong = shown_wrong(shown, sealed, 'encrypted so that only you can read it', 0, [])
+    if not shown['author'].startswith('Sealrelay'):
+        wrong.append('by %s' % shown['author'])
+    verdicts = clients.verdicts(sealed, r.user.open(sealed)[0])
+    wrong += ['%s: %s' % (name, said) for name, said in verdicts.items() if said != 'ok']
+    table.add('the greeting', [shown['encryption'], shown['signature'], *verdicts.values()], wrong)
+
+
 def red_ones(r, table, client, clients, sealed):
     entity, _ = r.user.open(sealed)
     for kind, change, word, seen_below in FORGERIES:
@@ -293,6 +311,7 @@ def main(build):
                 print('Thunderbird %s, without a screen' % client.version)
                 print('%-28s %s' % ('', '  '.join('%-22s' % name for name in (
                     'Thunderbird: encryption', 'signature', 'NSS', 'gpgsm', 'neomutt'))))
+                greeting(r, table, client, clients)
                 first = good_ones(r, table, client, clients, folder)
                 red_ones(r, table, client, clients, first)
         finally:

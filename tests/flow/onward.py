@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Senders' own signatures and certificates, and first contact, through real daemons: what is told
 of a signature, which certificates are kept, what the operator does with them, who is greeted."""
+import base64
 import os
 import re
 import subprocess
@@ -19,6 +20,7 @@ import stranger
 CASES = []
 WORLD = {}
 ENTITY = b'Content-Type: text/plain; charset=us-ascii\r\n\r\nThe parts are on their way.\r\n'
+LONG = ENTITY + 10 ** 5 * (71 * b'x' + b'\r\n')
 CORPUS = os.path.join(relay.TOP, '../shared/corpus/attack-crypto.tar.gz')
 
 
@@ -115,6 +117,16 @@ def a_signature_is_told_as_what_it_is(r):
         ('certificate left out', bob.sign(ENTITY, '-nocerts'), {}, 'unknown-issuer'),
         ('a claim of the sender', ENTITY,
          {'extra': b'Sealrelay-Signature: good; by=Test Mail CA\r\n'}, 'none'),
+        ('encrypted', b'Content-Type: application/pkcs7-mime; smime-type=enveloped-data\r\n'
+         b'Content-Transfer-Encoding: base64\r\n\r\n' + base64.encodebytes(stranger.openssl(
+             'cms', '-encrypt', '-aes256', '-outform', 'DER', w['bob'].cert,
+             data=ENTITY)).replace(b'\n', b'\r\n'), {}, 'none'),
+        ('certificates alone', b'Content-Type: application/pkcs7-mime; smime-type=certs-only\r\n'
+         b'Content-Transfer-Encoding: base64\r\n\r\n' + base64.encodebytes(stranger.openssl(
+             'crl2pkcs7', '-nocrl', '-certfile', w['bob'].cert, '-outform', 'DER')).replace(
+                 b'\n', b'\r\n'), {}, 'none'),
+        ('opaque, too long to look at', bob.sign(LONG, detached=False), {}, 'unchecked'),
+        ('detached, as long', bob.sign(LONG), {}, good),
         ('signed below the root', b'Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n' +
          signed + b'\r\n--x\r\nContent-Type: text/plain\r\n\r\nmore\r\n--x--\r\n', {}, 'none'),
     ]

@@ -210,16 +210,25 @@ static void what_was_changed_is_bad_whoever_signed(void **state)
     }
 }
 
-static void content_that_stands_twice_is_bad(void **state)
+static void content_stands_in_one_place_and_nowhere_else(void **state)
 {
-    CLEANUP(buf_clear) struct buf der = {0};
-    CLEANUP(buf_clear) struct buf entity = {0};
+    const char *const beside[] = {"Content-Type: text/plain\r\n\r\nOther words\r\n", REPLY_ENTITY};
+    const struct peer_question now = {0};
+    CLEANUP(buf_clear) struct buf opaque = {0};
+    CLEANUP(buf_clear) struct buf detached = {0};
+    CLEANUP(buf_clear) struct buf nothing = {0};
 
     (void)state;
-    reply_signature(&pki, &(struct reply_signing){.opaque = true}, bytes_of(REPLY_ENTITY), &der);
-    reply_join(bytes_of("Content-Type: text/plain\r\n\r\nOther words\r\n"), buf_bytes(&der),
-               &entity);
-    assert_int_equal(state_of(&(struct peer_question){0}, buf_bytes(&entity)), PEER_BAD);
+    reply_signature(&pki, &(struct reply_signing){.opaque = true}, bytes_of(REPLY_ENTITY), &opaque);
+    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++) {
+        CLEANUP(buf_clear) struct buf entity = {0};
+
+        reply_join(bytes_of(beside[i]), buf_bytes(&opaque), &entity);
+        assert_int_equal(state_of(&now, buf_bytes(&entity)), PEER_BAD);
+    }
+    reply_signature(&pki, &(struct reply_signing){0}, bytes_of(""), &detached);
+    reply_cms_append(buf_bytes(&detached), &nothing);
+    assert_int_equal(state_of(&now, buf_bytes(&nothing)), PEER_BAD);
 }
 
 static void a_certificate_counts_in_its_life_and_for_what_it_is_made(void **state)
@@ -242,6 +251,37 @@ static void a_certificate_counts_in_its_life_and_for_what_it_is_made(void **stat
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_int_equal(state_of_special(EVP_EC_gen("P-256"), wrong[i]), PEER_BAD);
     assert_int_equal(state_of_special(EVP_RSA_gen(1024), (struct test_role){0}), PEER_BAD);
+}
+
+/* Long before anybody is asked who issued it. */
+static void a_weak_key_or_a_life_that_is_over_is_bad_whoever_issued_it(void **state)
+{
+    const struct {
+        EVP_PKEY *key;
+        int from_day, to_day;
+        enum peer_state want;
+    } rows[] = {
+        {EVP_RSA_gen(1024), -1, 1, PEER_BAD},
+        {EVP_EC_gen("P-224"), -1, 1, PEER_BAD},
+        {EVP_EC_gen("P-256"), -9, -1, PEER_BAD},
+        {EVP_EC_gen("P-256"), 1, 9, PEER_BAD},
+        {EVP_EC_gen("P-256"), -1, 1, PEER_UNKNOWN_ISSUER},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct test_role self = {.name = "Self",
+                                       .email = "email:" TEST_USER,
+                                       .from_day = rows[i].from_day,
+                                       .to_day = rows[i].to_day,
+                                       .md = EVP_sha256()};
+        struct reply_signing how = {.key = rows[i].key};
+
+        how.cert = test_certificate(&self, how.key, NULL, how.key);
+        assert_int_equal(state_of_signed(&(struct peer_question){0}, &how), rows[i].want);
+        X509_free(how.cert);
+        EVP_PKEY_free(how.key);
+    }
 }
 
 /* ---- the chain ---- */
@@ -343,8 +383,9 @@ int main(void)
         cmocka_unit_test(what_is_not_by_the_one_mailbox_of_from_is_bad),
         cmocka_unit_test(what_is_malformed_or_weak_is_bad),
         cmocka_unit_test(what_was_changed_is_bad_whoever_signed),
-        cmocka_unit_test(content_that_stands_twice_is_bad),
+        cmocka_unit_test(content_stands_in_one_place_and_nowhere_else),
         cmocka_unit_test(a_certificate_counts_in_its_life_and_for_what_it_is_made),
+        cmocka_unit_test(a_weak_key_or_a_life_that_is_over_is_bad_whoever_issued_it),
         cmocka_unit_test(an_authority_must_be_one_now_and_not_too_many_stand_between),
         cmocka_unit_test(whom_no_authority_knows_is_unknown),
     };

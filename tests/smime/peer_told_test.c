@@ -126,6 +126,26 @@ static void what_is_too_long_is_not_looked_at(void **state)
               "\r\n--x--\r\n", "bad");
 }
 
+static void no_good_signature_is_that_long(void **state)
+{
+    static const char close[] = "\r\n--";
+    CLEANUP(buf_clear) struct buf entity = {0};
+    CLEANUP(buf_clear) struct buf longer = {0};
+    size_t at;
+
+    (void)state;
+    reply_sign(&pki, &(struct reply_signing){0}, bytes_of(REPLY_ENTITY), &entity);
+    told(buf_bytes(&entity), "good; by=Test Intermediate");
+    at = entity.len - strlen(close);
+    while (memcmp(entity.data + at, close, strlen(close)) != 0)
+        at--;
+    buf_append(&longer, entity.data, at);
+    for (size_t i = 0; i < PEER_CMS_BYTES_MAX / 2; i++)
+        buf_append_str(&longer, "\r\n");
+    buf_append(&longer, entity.data + at, entity.len - at);
+    told(buf_bytes(&longer), "bad");
+}
+
 static void a_long_message_with_a_short_signature_is_looked_at(void **state)
 {
     CLEANUP(buf_clear) struct buf content = {0};
@@ -278,6 +298,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_nobody_signed_is_none),
         cmocka_unit_test(what_is_too_long_is_not_looked_at),
+        cmocka_unit_test(no_good_signature_is_that_long),
         cmocka_unit_test(a_long_message_with_a_short_signature_is_looked_at),
         cmocka_unit_test(a_name_is_told_with_harmless_characters_only),
         cmocka_unit_test(aes_128_is_for_those_who_say_it_and_nothing_longer),
