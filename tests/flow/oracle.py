@@ -17,7 +17,7 @@ import mail
 import replies
 import reply
 import unproven
-import unproven_kinds as kinds
+import watch
 from reply import REFUSED, Conversation, arrived, policy
 from unproven_kinds import HOME, being, put
 
@@ -101,7 +101,7 @@ def one(r, witness, name, der, talk, inside, sender):
         assert text.startswith('250'), '%s: %s' % (name, text)
         arrived(talk.box)
     else:
-        _, used = unproven.refused(r, name, data, talk.reverse, HOME)
+        _, used = watch.refused(r, name, data, talk.reverse, HOME)
         # that a point is on no curve is seen without a key
         assert used == (0 if name.endswith('point changed') else 1), '%s: %d keys' % (name, used)
     begun, read = witness.told()
@@ -232,5 +232,5 @@ def the_clock_does_not_tell_good_from_bad_padding(r):
 if __name__ == '__main__':
     if sys.argv[2:] == ['timing']:
         sys.exit(reply.main(sys.argv[1], [the_clock_does_not_tell_good_from_bad_padding]))
-    sys.exit(reply.main(sys.argv[1], [unproven.trace_key_service,
+    sys.exit(reply.main(sys.argv[1], [watch.trace_key_service,
                                       all_content_is_decrypted_whatever_its_key_is]))

@@ -20,12 +20,13 @@ SHOP = answer(symbol('DMARC_POLICY_ALLOW', 'shop.example.net', 'reject'))
 FAILED = answer(symbol('DMARC_POLICY_REJECT', 'home.example.com', 'reject'))
 NOTHING = answer()
 WEEK = 7 * 86400
+MAILBOXES = {hop.USER, *(name + '@shop.example.net' for name in ('bob', 'carol', 'dave'))}
 
 
 class Person:
     """A user of the relay and what they hold."""
 
-    def __init__(self, r, name, user, profile, folder):
+    def __init__(self, r, name, profile, user, folder):
         self.name = name
         self.user = user
         self.profile = profile
@@ -49,8 +50,8 @@ def being(r, person):
 
 def enrol(r, name, mailboxes, alias, *options):
     """Another user with a profile of their own; the alias delivers to their first mailbox."""
-    boxes = (hop.USER, *mailboxes, *(n + '@shop.example.net' for n in ('bob', 'carol', 'dave')))
-    r.next_hop.has(*boxes)
+    MAILBOXES.update(mailboxes)
+    r.next_hop.has(*MAILBOXES)
     r.sealctl('user', 'add', name, *mailboxes)
     inbox, r.inbox = r.inbox, mail.Maildir(os.path.join(r.dir, 'mail', name))
     try:
@@ -58,7 +59,7 @@ def enrol(r, name, mailboxes, alias, *options):
     finally:
         r.inbox = inbox
     r.sealctl('alias', 'add', alias, name, '--mailbox', mailboxes[0])
-    return Person(r, name, user, profile, folder)
+    return Person(r, name, profile, user, folder)
 
 
 def request(r, person, verb, *options):
