@@ -33,6 +33,9 @@
     X(CLEAN_SEALED, "It holds an attached S/MIME message, which names you to its recipient: "      \
                     "forward it as text")                                                          \
     X(CLEAN_REPORT, "It holds a delivery report, which names your mailbox: forward it as text")    \
+    X(CLEAN_UNREADABLE,                                                                            \
+      "Its parts cannot be told from each other: your mail program encoded them "                  \
+      "as a whole")                                                                                \
     X(CLEAN_LOOKUPS, "It names too many reverse addresses")                                        \
     X(CLEAN_ADDRESS, "Your mailbox address would still be found in it")
 

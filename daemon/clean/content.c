@@ -40,6 +40,8 @@ static const struct kind_row types[] = {
     {"application", "x-pkcs7-mime", CONTENT_SEALED},
     {"application", "x-pkcs7-certificates", CONTENT_DROPPED},
     {"application", "applefile", CONTENT_DROPPED},
+    {"message", "rfc822", CONTENT_MESSAGE},
+    {"message", "global", CONTENT_MESSAGE},
     {"message", "disposition-notification", CONTENT_RECEIPT},
     {"message", "partial", CONTENT_PIECE},
     {"message", "external-body", CONTENT_PIECE},
@@ -56,6 +58,7 @@ static const struct {
     {"smime.p7s", CONTENT_DROPPED, true}, {"smime.p7m", CONTENT_SEALED, true},
     {"smime.p7c", CONTENT_DROPPED, true}, {".ics", CONTENT_CALENDAR, false},
     {".vcf", CONTENT_VCARD, false},       {".asc", CONTENT_TEXT, false},
+    {".eml", CONTENT_MESSAGE, false},
 };
 
 static bool ends_with(const char *name, const char *suffix)

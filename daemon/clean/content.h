@@ -12,6 +12,7 @@ enum content_kind {
     CONTENT_VCARD,
     CONTENT_BINARY,
     CONTENT_OPAQUE,  /* PGP-encrypted: leaves, with a warning */
+    CONTENT_MESSAGE, /* a message that is a file: encoded, or called x.eml */
     CONTENT_RECEIPT, /* message/disposition-notification */
     CONTENT_DROPPED, /* keys, signatures, other forms of the same message */
     CONTENT_TNEF,

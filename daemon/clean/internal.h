@@ -32,6 +32,7 @@ struct clean {
     struct pairs reverses; /* reverse address, real address */
     char salt[17];         /* for new class names, so that no list of old ones finds them */
     unsigned parts;
+    unsigned files; /* messages that were files, around the part that is cleaned now */
 };
 
 /* clean_refuse - note why; returns ERR_REFUSED. */
@@ -85,6 +86,9 @@ enum err part_append(struct clean *c, GMimePart *part, const char *path, struct 
                      bool *written);
 enum err attached_append(struct clean *c, GMimeMessagePart *part, const char *path, unsigned depth,
                          struct buf *out);
+/* message_append - the same of a message that was a file. Errors: ERR_FORMAT (it is none; out is as
+ * before). */
+enum err message_append(struct clean *c, struct bytes file, const char *path, struct buf *out);
 enum err receipt_append(struct clean *c, struct bytes text, struct buf *out);
 
 /* ---- text.c, html.c, css.c, personal.c: text in UTF-8 ---- */

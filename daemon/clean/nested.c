@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define FILES_MAX 3u /* message files inside each other */
+
 /* The raw value of an object's field as one line; false when there is none. */
 static bool raw_value(GMimeObject *object, const char *name, struct buf *out)
 {
@@ -68,23 +70,64 @@ static enum err message_header_append(struct clean *c, GMimeObject *message, str
     return e ? e : buf_error(out);
 }
 
-enum err attached_append(struct clean *c, GMimeMessagePart *part, const char *path, unsigned depth,
-                         struct buf *out)
+/* header: of the message; content: what it holds; either may be NULL */
+static enum err rebuilt_append(struct clean *c, GMimeObject *header, GMimeObject *content,
+                               const char *path, unsigned depth, struct buf *out)
 {
-    GMimeMessage *message = g_mime_message_part_get_message(part);
-    GMimeObject *content = message ? g_mime_message_get_mime_part(message) : NULL;
     bool written = false;
     enum err e = ERR_OK;
 
     buf_append_str(out, "Content-Type: message/rfc822\r\n"
                         "Content-Disposition: attachment; filename=\"message.eml\"\r\n\r\n");
-    if (message)
-        e = message_header_append(c, GMIME_OBJECT(message), out);
+    if (header)
+        e = message_header_append(c, header, out);
     if (!e && content)
         e = object_append(c, content, *path ? path : "1", depth + 1, out, &written);
     if (!e && !written)
         buf_append_str(out, "Content-Type: text/plain\r\n\r\n");
     return e ? e : buf_error(out);
+}
+
+enum err attached_append(struct clean *c, GMimeMessagePart *part, const char *path, unsigned depth,
+                         struct buf *out)
+{
+    GMimeMessage *message = g_mime_message_part_get_message(part);
+    GMimeObject *content = message ? g_mime_message_get_mime_part(message) : NULL;
+
+    return rebuilt_append(c, message ? GMIME_OBJECT(message) : NULL, content, path, depth, out);
+}
+
+/* Lines of a file, which may end in LF alone. */
+static void crlf_append(struct buf *out, struct bytes text)
+{
+    buf_reserve(out, text.len + text.len / 16);
+    for (size_t i = 0; i < text.len; i++)
+        if (text.data[i] != '\r' && text.data[i])
+            buf_append(out, text.data[i] == '\n' ? (const void *)"\r\n" : &text.data[i],
+                       text.data[i] == '\n' ? 2 : 1);
+}
+
+enum err message_append(struct clean *c, struct bytes file, const char *path, struct buf *out)
+{
+    CLEANUP(buf_wipe) struct buf crlf = {0};
+    CLEANUP(parsed_clear) struct parsed parsed = {.root = NULL};
+    CLEANUP(message_clear) struct message m = {0};
+    enum err e;
+
+    crlf_append(&crlf, file);
+    e = crlf.failed ? ERR_NOMEM : message_parse(buf_bytes(&crlf), &m);
+
+    if (e == ERR_HEADER || e == ERR_BARE_LINE || (!e && !message_find(&m, "From", 0)))
+        e = ERR_FORMAT;
+    e = e ? e : entity_parse(buf_bytes(&crlf), &parsed);
+    if (e)
+        return e;
+    if (c->files >= FILES_MAX)
+        return clean_refuse(c, CLEAN_DEPTH, path);
+    c->files++;
+    e = rebuilt_append(c, parsed.root, parsed.root, path, CLEAN_DEPTH_MAX / 2, out);
+    c->files--;
+    return e;
 }
 
 /* One of the fields of a receipt that names nobody. */
@@ -112,10 +155,7 @@ enum err receipt_append(struct clean *c, struct bytes text, struct buf *out)
     const struct message_field *id;
     enum err e;
 
-    for (size_t i = 0; i < text.len; i++)
-        if (text.data[i] != '\r' && text.data[i])
-            buf_append(&crlf, text.data[i] == '\n' ? (const void *)"\r\n" : &text.data[i],
-                       text.data[i] == '\n' ? 2 : 1);
+    crlf_append(&crlf, text);
     e = crlf.failed ? ERR_NOMEM : message_parse(buf_bytes(&crlf), &fields);
     if (e)
         return e;

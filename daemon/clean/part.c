@@ -293,6 +293,19 @@ static enum err binary_append(struct clean *c, GMimePart *part, const char *path
     return e ? e : buf_error(out);
 }
 
+/* A file that says it is a message and is none is any file. */
+static enum err file_append(struct clean *c, GMimePart *part, const char *path, struct buf *out)
+{
+    CLEANUP(buf_wipe) struct buf decoded = {0};
+    enum err e = content_decode(part, &decoded);
+
+    e = e ? e : message_append(c, buf_bytes(&decoded), path, out);
+    if (e != ERR_FORMAT)
+        return e;
+    err_note_clear();
+    return binary_append(c, part, path, out);
+}
+
 static enum err receipt_part_append(struct clean *c, GMimePart *part, struct buf *out)
 {
     CLEANUP(buf_wipe) struct buf decoded = {0};
@@ -321,6 +334,8 @@ static enum err kind_append(struct clean *c, GMimePart *part, const char *path, 
         return binary_append(c, part, path, out);
     case CONTENT_BINARY:
         return binary_append(c, part, path, out);
+    case CONTENT_MESSAGE:
+        return file_append(c, part, path, out);
     case CONTENT_RECEIPT:
         return receipt_part_append(c, part, out);
     case CONTENT_DROPPED:

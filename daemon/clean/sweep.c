@@ -109,6 +109,7 @@ static bool is_searched(enum content_kind kind)
     case CONTENT_REPORT:
         return true;
     case CONTENT_BINARY:
+    case CONTENT_MESSAGE: /* no message after all */
     case CONTENT_OPAQUE:
         return false;
     }

@@ -146,6 +146,15 @@ static enum err prologue_append(struct clean *c, GMimeMultipart *m, struct buf *
     return e;
 }
 
+/* No multipart may be encoded as a whole (RFC 2045 6.4); some readers decode it all the same. */
+static bool is_encoded(GMimeObject *object)
+{
+    const char *value = g_mime_object_get_header(object, "Content-Transfer-Encoding");
+
+    return value && strcasecmp(value, "7bit") != 0 && strcasecmp(value, "8bit") != 0 &&
+           strcasecmp(value, "binary") != 0;
+}
+
 static enum err multipart_append(struct clean *c, GMimeMultipart *m, const char *path,
                                  unsigned depth, struct buf *out, bool *written)
 {
@@ -154,7 +163,8 @@ static enum err multipart_append(struct clean *c, GMimeMultipart *m, const char 
     enum err e = boundary_new(boundary);
 
     if (!e && g_mime_multipart_get_count(m) == 0)
-        return prologue_append(c, m, out, written);
+        return is_encoded(GMIME_OBJECT(m)) ? clean_refuse(c, CLEAN_UNREADABLE, *path ? path : "1")
+                                           : prologue_append(c, m, out, written);
     if (!e)
         e = multipart_open(c, GMIME_OBJECT(m), boundary, out);
     if (!e)
@@ -183,7 +193,8 @@ static enum err signed_append(struct clean *c, GMimeMultipart *m, const char *pa
 
     *written = false;
     if (g_mime_multipart_get_count(m) == 0)
-        return prologue_append(c, m, out, written);
+        return is_encoded(GMIME_OBJECT(m)) ? clean_refuse(c, CLEAN_UNREADABLE, *path ? path : "1")
+                                           : prologue_append(c, m, out, written);
     path_make(path, 1, child);
     return object_append(c, g_mime_multipart_get_part(m, 0), child, depth + 1, out, written);
 }

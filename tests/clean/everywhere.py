@@ -185,6 +185,13 @@ def attached_message(m, reverse):
                 m.host('attached message, Date'))).encode() + inner
 
 
+def message_file(m, kind, place):
+    """A message as a file, whose encoding hides it from a parser of messages."""
+    return leaf(kind, '%sFrom: %s\nSubject: x %s\nContent-Type: text/plain\n\nkeep-file %s\n' % (
+        denied(m, place), m.mail(place + ', From'), m.mail(place + ', Subject'),
+        m.mail(place + ', text')), None)
+
+
 def receipt(m):
     return leaf('message/disposition-notification', (
         'Reporting-UA: %s; mail 1.0\nOriginal-Recipient: rfc822;%s\nFinal-Recipient: rfc822;%s\n'
@@ -237,8 +244,10 @@ def entity(m, reverse):
     key = leaf('application/pgp-keys; name="%s.asc"' % m.name('key, name'), m.mail('PGP key'), None)
     return multipart(
         m, 'mixed', body, leaf('text/x-vcard; name="%s.vcf"' % m.name('vCard, file name'), card(m)),
-        attached_message(m, reverse), key, signature, receipt(m), *texts(m),
-        fields=denied(m, 'content') + 'Subject: keep-subject\nHP-Outer: Subject: %s\n' % m.mail('HP-Outer'),
+        attached_message(m, reverse), message_file(m, 'message/rfc822', 'message in base64'),
+        message_file(m, 'application/octet-stream; name="x.eml"', 'message as a file'), key, signature,
+        receipt(m), *texts(m), fields=denied(m, 'content') +
+        'Subject: keep-subject\nHP-Outer: Subject: %s\n' % m.mail('HP-Outer'),
         parameters='; hp="clear"; x-host="%s"' % m.host('parameter'))
 
 

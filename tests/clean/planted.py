@@ -5,9 +5,10 @@ import re
 
 PLANTED = ['jane.roe', 'home.example', '192.168.77.5', '203.0.113.77', 'janes-laptop', 'janeroe',
            'fe80::', '2002:a17', '2603:10a6']
-CLIENTS = ['apple-mail', 'x-apple', 'gmail_', 'mso', 'moz-', 'outlook', 'word 15', 'evo-draft',
-           'kmail', 'kcal', 'korganizer', 'fairemail', 'mutt', 'thunderbird', 'mozilla',
-           'nextpart', '_000_', 'pgp', 'camel', 'iphone', 'header-protection']
+# None is so short that chance writes it into base64 or a boundary.
+CLIENTS = ['apple-mail', 'x-apple', 'gmail_', 'mso-', 'msonormal', 'ate mso ', 'moz-', 'outlook', 'word 15', 'evo-draft',
+           'kmail', 'kcal', 'korganizer', 'fairemail', 'mutt/', 'thunderbird', 'mozilla',
+           'nextpart', '_000_', 'pgp-', 'pgp_', 'gin pgp ', 'openpgp', 'camel', 'iphone', 'header-protection']
 FIELDS = {'From', 'To', 'Cc', 'Subject', 'Date', 'Message-ID', 'In-Reply-To', 'References',
           'MIME-Version', 'Auto-Submitted', 'Importance', 'Priority', 'Content-Type',
           'Content-Transfer-Encoding', 'Content-Disposition', 'Content-ID', 'Content-Language'}

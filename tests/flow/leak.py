@@ -20,6 +20,7 @@ import mail
 import planted
 import relay
 import replies
+import stranger
 
 CASES = []
 TEMPLATES = os.path.join(HERE, '../clean/replies')
@@ -28,6 +29,7 @@ SIGNING_DESCRIPTION = '1.2.840.113549.1.9.13'
 UNSTRUCTURED_NAME = '1.2.840.113549.1.9.2'
 RECEIPT_FIELDS = {'Final-Recipient', 'Original-Message-ID', 'Disposition'}
 NOT_TAKEN = ('501 5.5.4 ', '555 5.5.4 ')
+PROTECTING = {'HP-Outer'}
 WORDS = planted.PLANTED + planted.CLIENTS
 
 
@@ -74,13 +76,18 @@ def leaks(delivery, words=WORDS):
     return found + cleaner.found(delivery.message, words)
 
 
-def must_be_clean(name, delivery, marks=None):
+def must_be_clean(name, delivery, marks=None, message=None):
+    """message: what the correspondent decrypts, where that is not what was sent"""
     wrong = ['%s: %s in %s' % (name, (marks or {}).get(word, word), where)
              for word, where in leaks(delivery, WORDS + list(marks or ()))]
-    message = delivery.message
+    if message:
+        wrong += ['%s: inside, %s in %s' % (name, (marks or {}).get(word, word), where)
+                  for word, where in cleaner.found(message, WORDS + list(marks or ()))]
+    inside = bool(message)
+    message = message or delivery.message
     for part in cleaner.parse(message).walk():
         wrong += ['%s: a field %s' % (name, f) for f in part.keys()
-                  if f not in planted.FIELDS | RECEIPT_FIELDS]
+                  if f not in planted.FIELDS | RECEIPT_FIELDS | (PROTECTING if inside else set())]
     if max(message) > 126 or max(map(len, message.split(b'\r\n'))) > 998:
         wrong.append('%s: 8-bit, or a long line' % name)
     text = '\n'.join(cleaner.part_text(part) for part in cleaner.parse(message).walk()
@@ -183,6 +190,29 @@ def a_user_planted_in_every_place_is_found_before_the_relay_and_not_behind_it(r)
     print('    %d places' % len(marks.places))
 
 
+@case
+def what_is_encrypted_to_the_correspondent_names_the_user_neither_outside_nor_inside(r):
+    bob = stranger.Authority(r.user_folder, 'Test Mail CA').issue('paula@corp.example')
+    talk = w.Talk(r, bob.address)
+    r.sealctl('correspondent', 'import', talk.reverse, bob.cert)
+    ours, _ = thread(r, talk)
+    marks = everywhere.Marks()
+    date = email.utils.formatdate(localtime=False).replace('-0000', '+0100')
+    entity = everywhere.header(marks, talk.reverse, date, ours) + everywhere.entity(marks, talk.reverse)
+    delivery = w.reply(r, talk, entity, everywhere.header(marks, talk.reverse, date, ours))
+    sealed = mail.to_crlf(delivery.message)
+    opened = judge.run(['openssl', 'cms', '-decrypt', '-inkey', bob.key, '-recip', bob.cert], sealed)
+    must_be_clean('encrypted', delivery, marks.places, mail.to_crlf(opened))
+    said = judge.run(['openssl', 'cms', '-cmsout', '-print', '-noout', '-inform', 'DER'],
+                     judge.cms_der(sealed)).decode()
+    for absent in ('originatorInfo', 'unprotectedAttrs'):
+        assert re.search(absent + r':\s+<ABSENT>', said), said[:2000]
+    assert said.count('d.ktri') == 1 and 'd.kari' not in said, said[:2000]
+    issued = judge.run(['openssl', 'x509', '-in', r.jane.identity, '-noout', '-serial'])
+    serial = bytes.fromhex(issued.decode().strip().split('=')[1])
+    assert serial not in judge.cms_der(sealed)
+
+
 def signature_of(signed):
     return base64.b64decode(re.search(rb'(?s)smime\.p7s"\r\n\r\n(.*?)\r\n\r\n--', signed).group(1))
 
@@ -233,12 +263,14 @@ def what_cannot_be_cleaned_is_refused_with_a_precise_sealed_notice(r):
                                        b'Reporting-MTA: dns; janes-laptop.home.example\n\n'
                                        b'Final-Recipient: rfc822; jane.roe@home.example\n'
                                        b'Action: failed\n'), 'delivery report', '2'),
+        'a multipart in base64': (b'Content-Type: multipart/mixed; boundary=c\n'
+                                  b'Content-Transfer-Encoding: base64\n\n' + base64.encodebytes(
+                                      b'--c\n\njane.roe@home.example\n--c--\n'), 'encoded', '1'),
         'a piece': (attached(b'message/partial; id=x@home.example; number=1', b'x\n'), 'piece', '2'),
         'a pointer': (attached(b'message/external-body; access-type=URL; '
                                b'URL="ftp://janes-laptop.home.example/x"', b'\n'), 'piece', '2'),
     }
     for name, (entity, word, part) in kinds.items():
-        entity += b'\n%s\n' % base64.b64encode(os.urandom(9))
         data = replies.message(w.fields(talk.reverse), r.client.sealed(entity, [talk.cert]))
         text = w.post(r, [talk.reverse], data)
         assert text == '550 5.6.0 Reply cannot be sent on, a sealed notice says why', (name, text)
