@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../support'))
@@ -252,31 +253,60 @@ def reverse_names(der):
     return found
 
 
+def last_arrived(r):
+    """Of the messages that were taken out of the mailbox, as profile() takes the greeting."""
+    newest = max((os.path.join(r.inbox.path, name) for name in r.inbox.names()),
+                 key=os.path.getmtime)
+    with open(newest, 'rb') as file:
+        return mail.to_crlf(file.read())
+
+
+def greeted(user, sealed):
+    """Reverse addresses whose certificates a greeting brings, and its own."""
+    return reverse_names(judge.signed_parts(mail.to_crlf(user.decrypt(sealed)))[1])
+
+
 @case
 def a_new_profile_is_greeted_with_the_certificates_of_those_who_wrote_before(r):
     known = {row['reverse'] for row in r.sealctl('correspondent', 'list')}
     assert len(known) > 3, known
     first = r.sealctl('profile', 'list')[0]['profile']
     profile, user, _ = r.profile('alice')
-    # profile() took the greeting out of the mailbox: it is the last that arrived
-    newest = max((os.path.join(r.inbox.path, name) for name in r.inbox.names()),
-                 key=os.path.getmtime)
-    with open(newest, 'rb') as file:
-        sealed = mail.to_crlf(file.read())
+    sealed = last_arrived(r)
     entity, _ = user.open(sealed)
     header, body = mail.split(entity)
     assert mail.field_value(header, b'Subject') == b'Your sealed mail is active', header
     assert mail.field_value(header, b'Auto-Submitted') == b'auto-generated'
     assert b'reply' in body and b'come with this message' in body, body
-    signed = mail.to_crlf(user.decrypt(sealed))
-    got = reverse_names(judge.signed_parts(signed)[1])
+    got = greeted(user, sealed)
     assert known <= got | {None}, known - got
     assert not r.inbox.wait(1, 1), 'greeted twice'
     r.restart('sealrelayd')
     assert not r.inbox.wait(1, 1), 'greeted again at the start'
     assert first != profile
-    WORLD['user'] = user
+
+
+def writes(r, names):
+    for name in names:
+        sender = '%s@many.example.net' % name
+        mail.send_retrying(r.smtp_port, sender, r.alias, letter(ENTITY, sender))
+    assert len(r.inbox.wait(len(names))) == len(names)
+    time.sleep(1.1)  # who was seen last is known to the second
+
+
+@case
+def those_who_wrote_last_come_first_and_strangers_keep_their_keys(r):
+    with relay.Relay(r.build, {'USER_KEY': 'p-256', 'POOL': '64', 'RAISED': 'yes'}) as many:
+        names = ['n%02d' % i for i in range(24)]
+        for some in (names[:5], names[5:], names[:1]):
+            writes(many, some)
+        _, user, _ = many.profile('alice', '--key', 'p-256')
+        reverse = {row['address'].split('@')[0]: row['reverse']
+                   for row in many.sealctl('correspondent', 'list')}
+        sealed = last_arrived(many)
+        got = greeted(user, sealed) - {judge.from_address(mail.split(sealed)[0])}
+        assert got == {reverse[name] for name in names[:1] + names[5:]}, (got, reverse)
 
 
 if __name__ == '__main__':
-    sys.exit(forward.main(sys.argv[1], CASES))
+    sys.exit(forward.main(sys.argv[1], [c for c in CASES if c.__name__ in sys.argv[2:]] or CASES))
