@@ -149,7 +149,24 @@ static bool is_foreign(const struct content_line *l)
     return is_private(l->name) || is_named(l, "PRODID") || is_named(l, "CREATED");
 }
 
-static enum err line_clean(struct clean *c, struct bytes line, struct buf *out)
+/* What goes back to whoever organises is about their entry: its id is theirs, and without it the
+ * answer is about nothing (RFC 5546 2.1.5). */
+static bool is_answer(struct bytes text)
+{
+    static const char *const methods[] = {"REPLY", "COUNTER", "REFRESH"};
+    struct content_line l;
+    struct bytes line;
+
+    while (line_next(&text, &line))
+        for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++)
+            if (line_split(line, &l) && is_named(&l, "METHOD") &&
+                bytes_equal_nocase(l.value, methods[i]))
+                return true;
+    return false;
+}
+
+/*   answer  a UID is the correspondent's */
+static enum err line_clean(struct clean *c, struct bytes line, bool answer, struct buf *out)
 {
     CLEANUP(buf_wipe) struct buf kept = {0};
     CLEANUP(buf_wipe) struct buf replaced = {0};
@@ -168,7 +185,7 @@ static enum err line_clean(struct clean *c, struct bytes line, struct buf *out)
     parameters_append(&kept, l.parameters, is_named(&l, "ORGANIZER") || is_named(&l, "ATTENDEE"),
                       clean_holds(&c->words, l.value));
     buf_append_str(&kept, ":");
-    if (is_named(&l, "UID"))
+    if (is_named(&l, "UID") && !answer)
         uid_append(c, l.value, &kept);
     else
         buf_append_bytes(&kept, l.value);
@@ -181,13 +198,13 @@ static enum err line_clean(struct clean *c, struct bytes line, struct buf *out)
     return e ? e : buf_error(out);
 }
 
-static enum err lines_clean(struct clean *c, struct bytes rest, struct buf *out)
+static enum err lines_clean(struct clean *c, struct bytes rest, bool answer, struct buf *out)
 {
     struct bytes line;
     enum err e = ERR_OK;
 
     while (!e && line_next(&rest, &line))
-        e = line_clean(c, line, out);
+        e = line_clean(c, line, answer, out);
     return e;
 }
 
@@ -199,7 +216,7 @@ enum err calendar_clean(struct clean *c, struct bytes text, struct buf *out, boo
     if (lines.failed)
         return ERR_NOMEM;
     *changed = true;
-    return lines_clean(c, buf_bytes(&lines), out);
+    return lines_clean(c, buf_bytes(&lines), is_answer(buf_bytes(&lines)), out);
 }
 
 /* vCard 2.1 writes values as quoted-printable. */
@@ -257,7 +274,7 @@ enum err vcard_clean(struct clean *c, struct bytes text, const char *path, struc
             own_card_append(c, out);
             clean_warn(c, CLEAN_WARN_CARD, path);
         } else {
-            e = lines_clean(c, card, out);
+            e = lines_clean(c, card, false, out);
         }
         start = rest.data;
     }

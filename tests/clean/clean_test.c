@@ -159,6 +159,13 @@ static const struct part_case parts[] = {
      "method=REPLY\r\nContent-Transfer-Encoding: 7bit\r\n\r\nBEGIN:VCALENDAR\r\nPRODID:-//mail//EN"
      "\r\nUID:1@corp.example\r\nATTENDEE;PARTSTAT=ACCEPTED:mailto:shop@relay.example\r\n",
      "Jane", ""},
+    /* whoever organises knows the id that they gave, though they share a domain with the user */
+    {HEAD "Content-Type: text/calendar\r\n\r\nBEGIN:VCALENDAR\r\nMETHOD:REPLY\r\n"
+          "UID:1@home.example\r\nEND:VCALENDAR\r\n",
+     "UID:1@home.example", "Jane", ""},
+    {HEAD "Content-Type: text/calendar\r\n\r\nBEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\n"
+          "UID:1@home.example\r\nEND:VCALENDAR\r\n",
+     "@relay.example", "home.example", ""},
 };
 
 static void warnings_append(const struct clean_output *out, struct buf *text)

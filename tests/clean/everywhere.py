@@ -132,7 +132,7 @@ def calendar(m, reverse):
     return '''BEGIN:VCALENDAR
 PRODID:-//{a}//EN
 VERSION:2.0
-METHOD:REPLY
+METHOD:REQUEST
 X-WR-CALNAME:{b}
 BEGIN:VEVENT
 UID:{c}
@@ -237,7 +237,7 @@ def entity(m, reverse):
                                fields='Content-Description: %s\n' % m.name('description')),
         multipart(m, 'related', leaf('text/html', html(m, reverse, cid)), picture(m, cid),
                   parameters='; type="text/html"; start="<%s>"' % m.host('start')),
-        leaf('text/calendar; method=REPLY; name="%s.ics"; x-uid="%s"' % (
+        leaf('text/calendar; method=REQUEST; name="%s.ics"; x-uid="%s"' % (
             m.name('calendar, file name'), m.host('calendar, parameter')), calendar(m, reverse)))
     signature = leaf('application/pkcs7-signature; name=smime.p7s',
                      m.mail('attached signature'), None)
