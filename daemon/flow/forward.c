@@ -288,6 +288,7 @@ static enum err forward_steps(struct forward *f, const struct forward_job *job,
                               struct queue_writer **out)
 {
     CLEANUP(parcel_clear) struct parcel p = {.since_ms = clock_mono_ms()};
+    bool own_copy = false;
     enum err e = message_parse(job->data, &p.message);
 
     if (!e)
@@ -296,6 +297,12 @@ static enum err forward_steps(struct forward *f, const struct forward_job *job,
     e = done(job, &p, "forward.parse", e);
     if (!e)
         e = done(job, &p, "forward.find_profile", find_profile(f, job, &p));
+    if (!e && !job->trial)
+        e = done(job, &p, "forward.own_copy", parcel_is_own_copy(f, job, &p, &own_copy));
+    if (own_copy) {
+        log_event(LOG_LEVEL_INFO, "flow.own_copy", job->id, e, -1, "entry=%s", job->queue_id);
+        return e;
+    }
     if (!e)
         e = done(job, &p, "forward.sender_policy", apply_policy(f, job, &p));
     if (!e)

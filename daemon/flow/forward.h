@@ -60,7 +60,8 @@ struct receive_handler forward_handler(struct forward *f);
 
 /* forward_message - seal one message for one recipient and put it into the queue, uncommitted.
  *   data  the message, CRLF line ends
- *   out   given; queue_commit or queue_abort it; NULL after a trial
+ *   out   given; queue_commit or queue_abort it; NULL after a trial, and
+ *         where the message is a copy of what the user wrote to others: it is dropped
  * Errors: those of err.h that policy_profile, rewrite_*, correspond_*, seal_run and the queue have;
  * ERR_TIMEOUT when deadline_mono_ms passed; ERR_NOT_FOUND from a trial that may not make what is
  * missing. */

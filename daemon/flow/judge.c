@@ -4,7 +4,8 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/failpoint.h"
 #include "daemon/base/log.h"
-#include "daemon/message/rewrite.h"
+
+#include <strings.h>
 
 static void verdict_log(const char *id, const struct sender_verdict *v, int64_t ms)
 {
@@ -82,4 +83,16 @@ enum err judge_reply(struct forward *f, const struct receive_transaction *t, str
     }
     asked_log(t->id, e, out, start_ms, data.len);
     return e;
+}
+
+bool judge_is_users(const struct sender_verdict *verdict, const struct rewrite_parties *parties,
+                    const struct hsm_profile *profile)
+{
+    if (!sender_verdict_aligned(verdict) || verdict->unclear || !parties->from.addr ||
+        parties->from_many)
+        return false;
+    for (size_t i = 0; i < profile->n_addresses; i++)
+        if (strcasecmp(parties->from.addr, profile->addresses[i]) == 0)
+            return true;
+    return false;
 }

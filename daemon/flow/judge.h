@@ -5,6 +5,7 @@
 #define SEALRELAY_FLOW_JUDGE_H
 
 #include "daemon/flow/forward.h"
+#include "daemon/message/rewrite.h"
 
 /* judge_message - the verdict, or what makes the message unacceptable whoever sent it; such a one
  * is not put to anybody.
@@ -18,5 +19,10 @@ enum err judge_message(struct forward *f, const struct receive_transaction *t, s
  * Errors: of other classes than PERM. */
 enum err judge_reply(struct forward *f, const struct receive_transaction *t, struct bytes data,
                      int64_t deadline_mono_ms, struct sender_verdict *out);
+
+/* judge_is_users - is From, and nobody else, one of the profile's mailboxes, with an aligned pass?
+ */
+bool judge_is_users(const struct sender_verdict *verdict, const struct rewrite_parties *parties,
+                    const struct hsm_profile *profile);
 
 #endif

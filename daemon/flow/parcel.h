@@ -48,6 +48,11 @@ enum err parcel_sender(struct forward *f, const struct forward_job *job, struct 
  */
 enum err parcel_map(struct forward *f, const struct forward_job *job, struct parcel *p);
 
+/* parcel_is_own_copy - is the message the user's own, proven by an aligned pass, and addressed to a
+ * correspondent of theirs as well? Errors: the store's, but none for whom it does not know. */
+enum err parcel_is_own_copy(struct forward *f, const struct forward_job *job,
+                            const struct parcel *p, bool *out);
+
 /* parcel_alias_certs - add to extra_certs the certificates of the alias, and of the user's others
  * that the header names. Effects: one that is missing or due is made and kept, unless in a trial;
  * one that cannot be had is logged and left out. */

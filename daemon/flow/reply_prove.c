@@ -7,6 +7,7 @@
 #include "daemon/base/failpoint.h"
 #include "daemon/base/log.h"
 #include "daemon/flow/cert_cache.h"
+#include "daemon/flow/judge.h"
 #include "daemon/flow/reply_parcel.h"
 #include "daemon/message/date.h"
 #include "hsm/provider/provider.h"
@@ -91,15 +92,7 @@ static bool is_unchecked(const struct sender_verdict *v)
 
 static bool is_aligned(const struct forward_job *job, const struct reply_parcel *p)
 {
-    const struct rewrite_parties *parties = &p->parties;
-
-    if (!sender_verdict_aligned(job->verdict) || job->verdict->unclear || !parties->from.addr ||
-        parties->from_many)
-        return false;
-    for (size_t i = 0; i < p->profile.n_addresses; i++)
-        if (strcasecmp(parties->from.addr, p->profile.addresses[i]) == 0)
-            return true;
-    return false;
+    return judge_is_users(job->verdict, &p->parties, &p->profile);
 }
 
 /* What failures count for: a first mail's address is its writer's invention. */

@@ -13,7 +13,7 @@ import judge
 import mail
 import replies
 import reply
-from replies import ALIAS
+from replies import ALIAS, MAILBOX
 from reply import Conversation, arrived, receive
 
 CASES = []
@@ -74,6 +74,30 @@ def a_reply_to_all_is_encrypted_to_it_and_the_aliass_copy_does_nothing(r):
         assert sorted(one.addr_spec for one in got['To'].addresses) == [
             'bob@shop.example.net', 'carol@shop.example.net'], got['To']
     assert not r.inbox.wait(1, 1), 'a copy came back'
+
+
+@case
+def so_does_a_copy_that_comes_by_itself(r):
+    """Mailbox providers hand over each recipient in a transaction of its own."""
+    talk = Conversation(r)
+    first = 'shop+dave=shop.example.net@relay.example.com'
+    stranger = 'r-aaaaaaaaaaaaaaaa@relay.example.com'
+
+    def arrives(to, cc='', sender=MAILBOX, passed=True):
+        sealed = r.client.sealed(replies.entity(), [talk.cert, talk.bag[ALIAS], r.user_cert])
+        data = replies.message(replies.fields(to, cc=cc, sender=sender), sealed)
+        reply.reply(r, data, ALIAS, passed=passed)
+        return bool(r.inbox.wait(1, 2))
+    before = len(r.sealctl('correspondent', 'list'))
+    assert not arrives('%s, %s' % (talk.reverse, ALIAS))
+    assert not arrives('<%s>' % ALIAS, cc=talk.reverse.upper())
+    assert not arrives('%s, %s' % (first, ALIAS))
+    assert len(r.sealctl('correspondent', 'list')) == before
+    # what nobody vouches for, what others send, and what is for the user alone is mail like any other
+    assert arrives('%s, %s' % (talk.reverse, ALIAS), passed=False)
+    assert arrives('%s, %s' % (talk.reverse, ALIAS), sender='mallory@home.example.com')
+    assert arrives(ALIAS)
+    assert arrives('%s, %s' % (stranger, ALIAS))
 
 
 @case
