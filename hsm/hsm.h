@@ -106,7 +106,9 @@ enum err hsm_sender_renew(struct hsm *h, const char *profile, const char *revers
 /* hsm_alias_cert - a certificate for an alias of the user's over the user's own key: the one that
  * was enrolled last, is not withdrawn and has not expired. No key is made, and nothing that the
  * relay holds opens what is encrypted to it. It lets a client that replies to all encrypt to the
- * alias. profile  active or ready alias    lower case, in one of the profile's relay domains
+ * alias.
+ *   profile  active or ready
+ *   alias    lower case, in one of the profile's relay domains
  *   der_out  DER, appended
  * Errors: ERR_REFUSED (another domain; an address that is no user's alias: a catch-all, reverse
  * alias, return path, mailbox, postmaster or abuse), ERR_EXPIRED (no such key), ERR_LIMIT,

@@ -27,11 +27,12 @@ struct reply_made {
 };
 
 /* reply_message - open, prove, clean and write one reply for one reverse alias, uncommitted.
- *   job  as of forward_message; its route is a reply's (policy_is_reply); no trial. The route
- * outlives out out  given; reply_commit or reply_abort it Errors: ERR_UNPROVEN; of a proven one
- * ERR_REPLY (the user was told why), of both kinds those of store, queue and key service,
- * ERR_UNCHECKED and ERR_SENDER_DEFERRED (nobody can say now whether the sender is the user),
- * ERR_BUSY (the same reply is under way), ERR_TIMEOUT. */
+ *   job  as of forward_message; no trial; its route is a reply's (policy_is_reply), outlives out
+ *   out  given; reply_commit or reply_abort it
+ * Errors: ERR_UNPROVEN; of a proven one ERR_REPLY (the user was told why), of both kinds those of
+ * store, queue and key service, ERR_UNCHECKED and ERR_SENDER_DEFERRED (nobody can say now whether
+ * the sender is the user), ERR_BUSY (the same reply is under way, or the user could not be told),
+ * ERR_TIMEOUT. */
 enum err reply_message(struct forward *f, const struct forward_job *job, struct reply_made *out);
 
 /* reply_commit - make replies durable, all or none; after ERR_OK a 250 is safe.

@@ -35,12 +35,12 @@ struct policy_route {
 /* policy_recipient - may mail for this address be taken?
  *   address  of RCPT, any case
  * A return path is good whatever became of its profile: reports about it still count. An alias
- * whose own name has the form of a user's first mail is an alias. Errors: ERR_NO_ALIAS (unknown,
- * not of our domains, a return path forged or expired), ERR_NOT_ACTIVE (no active profile, or the
- * profile covers neither domain nor mailbox; postmaster and abuse while nobody has them, which no
- * catch-all does; of a reverse alias: no profile of its user, ready or active, has a key for it),
- * ERR_NOT_ASCII (a correspondent whom our mail cannot reach), and whatever store and key service
- * say. */
+ * whose own name has the form of a user's first mail is an alias.
+ * Errors: ERR_NO_ALIAS (unknown, not of our domains, a return path forged or expired),
+ * ERR_NOT_ACTIVE (no active profile, or the profile covers neither domain nor mailbox; postmaster
+ * and abuse while nobody has them, which no catch-all does; of a reverse alias: no profile of its
+ * user, ready or active, has a key for it), ERR_NOT_ASCII (a correspondent whom our mail cannot
+ * reach), and whatever store and key service say. */
 enum err policy_recipient(const struct policy *p, const char *address, int64_t now_s,
                           struct policy_route *out);
 
