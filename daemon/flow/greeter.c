@@ -12,7 +12,8 @@
 #include <time.h>
 
 #define PAUSE_S       600
-#define PAUSE_AFTER_S 5 /* a failure */
+#define PAUSE_AFTER_S 5 /* a failure; twice as long after each further one */
+#define PAUSE_MOST_S  60
 
 struct greet {
     struct forward *flow;
@@ -44,12 +45,19 @@ static bool pause_for(struct greet *g, int seconds)
 static void *greet_main(void *arg)
 {
     struct greet *g = arg;
-    enum err e;
+    int after_s = PAUSE_AFTER_S;
+    int pause_s;
 
     do {
         err_note_clear();
-        e = greet_all(g->flow, clock_now_s());
-    } while (pause_for(g, e ? PAUSE_AFTER_S : PAUSE_S));
+        if (greet_all(g->flow, clock_now_s())) {
+            pause_s = after_s;
+            after_s = after_s * 2 < PAUSE_MOST_S ? after_s * 2 : PAUSE_MOST_S;
+        } else {
+            pause_s = PAUSE_S;
+            after_s = PAUSE_AFTER_S;
+        }
+    } while (pause_for(g, pause_s));
     return NULL;
 }
 

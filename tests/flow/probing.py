@@ -137,7 +137,7 @@ def a_refused_reply_is_not_dropped_before_the_user_was_told(r):
         if not text.startswith('250'):
             break
         told += 1
-    assert text.startswith('451 4.3.2'), (told, text)
+    assert text.startswith('451 '), (told, text)
     r.wait_until(lambda: not r.sealctl('queue', 'list'), 'the queue is empty')
     assert len(r.inbox.fresh()) == told > 10, told
 
