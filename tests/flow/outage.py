@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every part taken away from a running relay, and given back.
 
-While a part is away strangers write: each is told 4xx in time, or 250 and the message waits. Nothing
-of a message lies anywhere in clear, what was acknowledged arrives, and service is back without a
-restart of the relay. The table says how each outage went.
+While a part is away strangers write, and the user answers one of them: each is told 4xx in time, or
+250 and the message waits. Nothing of a message lies anywhere in clear, what was acknowledged arrives,
+a reply that was deferred is taken when it comes again, and service is back without a restart of the
+relay. The table says how each outage went.
 
     outage.py BUILD        a sample that takes a few minutes
     outage.py BUILD all    every outage
@@ -37,18 +38,19 @@ import mail
 import marked
 import relay
 from outage_cases import OUTAGES
-from outages import AFTER, SERVED, seconds_until, send, served
+from outages import AFTER, SERVED, Friend, User, seconds_until, send, served
 
 RCPT_S = 12     # a front waits 100 s for its filter; a stranger shall not
+REPLIES = 2
 ANSWER_S = 25   # from the first command to the answer to the message
 LOG_LINES = 8   # of each program, when an outage went wrong
 
 
-def answers_wrong(o, some):
+def answers_wrong(wanted, some):
     """Why the answers are not what they have to be, or None."""
     for one in some:
         good = {'4xx': 400 <= one.code < 500, '250': one.code == 250,
-                'either': one.code in (0, 250) or 400 <= one.code < 500}[o.answers]
+                'either': one.code in (0, 250) or 400 <= one.code < 500}[wanted]
         if not good:
             return 'answered %d at %s' % (one.code, one.stage)
         if one.rcpt_s > RCPT_S:
@@ -58,15 +60,37 @@ def answers_wrong(o, some):
     return None
 
 
+def replies_wrong(r, o, answers):
+    """The user's, once service is back: what was deferred comes again, and all of it twice."""
+    wrong = answers_wrong(o.replies, answers)
+    for one in answers:
+        one.again()
+    r.wait_until(lambda: all(one.count() for one in answers), 'the replies arrive', 90)
+    for one in answers:
+        one.repeat()
+    r.wait_until(lambda: not r.sealctl('queue', 'list'), 'the queue is empty', 60)
+    if not o.kills and any(one.count() > 1 for one in answers):
+        wrong = wrong or 'a reply arrived twice'
+    found = [path for one in answers for path in one.on_disk()]
+    wrong = wrong or ('a reply is in clear in ' + found[0] if found else None)
+    return wrong and 'replies: ' + wrong
+
+
 def run(r, arrivals, o):
     r.relay_pid = r.pid('sealrelayd')
     SERVED.clear()
+    answers = [User(r) for _ in range(REPLIES)]
     with o.begin(r) as before:
+        for one in answers:
+            one.start()
         some = send(r, o.strangers, known=o.answers == '250')
-        in_clear = marked.in_clear(r, some[0].name_in_mail)
-    wrong = answers_wrong(o, some)
+        for one in answers:
+            one.join()
+        in_clear = marked.in_clear(r, some[0].name_in_mail) + answers[0].on_disk()
+    wrong = answers_wrong(o.answers, some)
     some = (before or []) + some
     seconds = seconds_until(lambda: served(r), o.back_s)
+    wrong = wrong or replies_wrong(r, o, answers)
     for one in some:
         one.again()
     some += SERVED
@@ -83,18 +107,22 @@ def run(r, arrivals, o):
     if not relay.alive(r.relay_pid) and 'starts' not in o.name:
         wrong = wrong or 'the relay ended'
     r.wait_until(lambda: not r.sealctl('queue', 'list'), 'the queue is empty', 60)
-    return row(some, seconds, len(twice), wrong)
+    return row(some, answers, seconds, len(twice), wrong)
 
 
-def row(some, seconds, twice, wrong):
-    told = {}
+def told(some):
+    words = {}
     for one in some:
         word = 'no answer' if one.code == 0 else '%d at %s' % (one.code, one.stage)
-        told[word] = told.get(word, 0) + 1
-    return {'told': ', '.join('%d x %s' % (n, word) for word, n in sorted(told.items())),
-            'rcpt': max([one.rcpt_s for one in some] or [0]),
-            'answer': max([one.seconds for one in some] or [0]),
-            'arrived': '%d%s' % (len(some), ' (%d twice)' % twice if twice else ''),
+        words[word] = words.get(word, 0) + 1
+    return ', '.join('%d x %s' % (n, word) for word, n in sorted(words.items()))
+
+
+def row(some, answers, seconds, twice, wrong):
+    return {'told': '%s; replies %s' % (told(some), told(answers)),
+            'rcpt': max([one.rcpt_s for one in some + answers] or [0]),
+            'answer': max([one.seconds for one in some + answers] or [0]),
+            'arrived': '%d%s' % (len(some) + len(answers), ' (%d twice)' % twice if twice else ''),
             'again': seconds, 'wrong': wrong}
 
 
@@ -131,12 +159,15 @@ def main(build, word=None):
     with relay.Relay(build) as r:
         r.clock = 0
         arrivals = marked.Arrivals(r.inbox)
+        r.friend = Friend(r)
+        r.sealctl('profile', 'policy', r.sealctl('profile', 'list')[0]['profile'], '--reply-pass',
+                  'waived')
         r.wait_until(lambda: served(r), 'the first message', 60)
         for o in chosen(word):
             try:
                 seen = run(r, arrivals, o)
             except (AssertionError, OSError, mail.Refused) as failure:
-                seen = row([], 0, 0, '%s: %s' % (type(failure).__name__, failure))
+                seen = row([], [], 0, 0, '%s: %s' % (type(failure).__name__, failure))
             finally:
                 while AFTER:
                     AFTER.pop()()

@@ -24,17 +24,19 @@ class Outage:
 
     answers   what a stranger may be told: '4xx', '250' or 'either' (which includes a connection
               that ends before an answer)
+    replies   what the user may be told, who writes as well; the same when left out
     kills     a program is killed: a message may arrive twice
     """
 
-    def __init__(self, function, answers, sample, kills=False, strangers=6, back_s=BACK_S):
+    def __init__(self, function, answers, sample, kills=False, strangers=6, replies=None):
         self.begin = contextlib.contextmanager(function)
         self.name = function.__name__.replace('_', ' ')
         self.answers = answers
+        self.replies = replies or answers
         self.sample = sample
         self.kills = kills
         self.strangers = strangers
-        self.back_s = back_s
+        self.back_s = BACK_S
 
 
 def outage(answers, **options):
@@ -311,10 +313,12 @@ def the_delivery_service_has_no_descriptor_left(r):
 
 # ---- rspamd ----
 
-@outage('250', sample=False)
+@outage('250', replies='4xx', sample=False)
 def rspamd_is_away_and_the_policy_takes_mail_unchecked(r):
-    with rspamd_configured(r, 'accept'):
+    """Of strangers: whether it is the user who writes has to be known."""
+    with rspamd_configured(r, 'accept') as port:
         yield
+        rspamd_there(port)
 
 
 @outage('4xx')

@@ -2,7 +2,9 @@
 """Replies to several recipients: those of several users in one LMTP transaction, aliases, reverse
 aliases and return paths beside one another, a hundred at once, one of two that is refused, and one
 message that comes in several transactions, at the same time too. A script plays rspamd."""
+import contextlib
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -12,6 +14,7 @@ import types
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../support'))
 import hop
 import mail
+import outages
 import relay
 import replies
 import reply as single
@@ -41,8 +44,9 @@ class Answers:
         return [text[:3] for text in self.rcpts], [text[:3] for text in self.data]
 
 
-def transact(r, lmtp, rcpts, data=None, mail_from=MAILBOX):
-    """One transaction; without data it ends behind the recipients."""
+def transact(r, lmtp, rcpts, data=None, mail_from=MAILBOX, during=contextlib.nullcontext):
+    """One transaction; without data it ends behind the recipients. during: what goes on while the
+    message is dealt with."""
     where = os.path.join(r.dir, 'run', 'lmtp.sock') if lmtp else r.smtp_port
     session = mail.Smtp(where, ('LHLO' if lmtp else 'EHLO') + ' client.home.example.com')
     try:
@@ -54,9 +58,10 @@ def transact(r, lmtp, rcpts, data=None, mail_from=MAILBOX):
         taken = [text for text in told if text.startswith('250')]
         if data is None or not taken:
             return Answers(told, [])
-        session.command('DATA', '3')
-        session.sock.sendall(data + b'.\r\n')
-        return Answers(told, [session.reply()[1] for _ in (taken if lmtp else taken[:1])])
+        with during():
+            session.command('DATA', '3')
+            session.sock.sendall(data + b'.\r\n')
+            return Answers(told, [session.reply()[1] for _ in (taken if lmtp else taken[:1])])
     finally:
         session.close()
 
@@ -234,13 +239,68 @@ def retry(r, over_lmtp, rcpts, data, may_wait):
     """As a client: again until it is taken."""
     end = time.monotonic() + 30
     while True:
-        codes = transact(r, over_lmtp, rcpts, data).codes()[1]
+        told = transact(r, over_lmtp, rcpts, data)
+        codes = sum(told.codes(), [])
         if set(codes) == {'250'}:
             return
-        assert may_wait and set(codes) <= {'250', '451'}, codes
+        assert may_wait and set(codes) <= {'250', '451', '421'}, (told.rcpts, told.data)
         if time.monotonic() > end:
             return  # a claim that was not settled is settled later; it must not be sent twice
         time.sleep(0.5)
+
+
+@contextlib.contextmanager
+def key_service_hangs(r):
+    os.kill(r.pid('sealhsmd'), signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(r.pid('sealhsmd'), signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def key_service_gone(r):
+    r.stop('sealhsmd', signal.SIGKILL)
+    try:
+        yield
+    finally:
+        r.start('sealhsmd')
+
+
+@contextlib.contextmanager
+def verdict_away():
+    STUB.set(trouble='closed')
+    try:
+        yield
+    finally:
+        STUB.set(PASS)
+
+
+@case
+def what_is_short_behind_rcpt_defers_and_the_next_try_is_honoured(r):
+    """Whatever it was that a claim had been made for is given back with the answer: at once where
+    nothing has to be found again first."""
+    bob, carol = Conversation(r, 'bob'), Conversation(r, 'carol')
+    relay_dir = os.path.join(r.dir, 'relay')
+    shortages = {
+        'queue': lambda: outages.locked(os.path.join(relay_dir, 'queue', 'queue.db')),
+        'store': lambda: outages.locked(os.path.join(relay_dir, 'store.db')),
+        'verdict': verdict_away,
+        'hang': lambda: key_service_hangs(r),
+        'gone': lambda: key_service_gone(r),
+    }
+    for over_lmtp in (False, True):
+        for name, during in shortages.items():
+            data = to_all(r, [bob, carol])
+            STUB.set(PASS)
+            begun = time.monotonic()
+            told = transact(r, over_lmtp, [bob.reverse, carol.reverse], data, during=during)
+            assert all(text.startswith('45') for text in told.data), (name, told.data)
+            assert time.monotonic() - begun < 25, '%s: %.1f s' % (name, time.monotonic() - begun)
+            retry(r, over_lmtp, [bob.reverse, carol.reverse], data, name in ('hang', 'gone'))
+            arrived(bob.box)
+            arrived(carol.box)
+            quiet(r, bob.box, carol.box)
 
 
 @case

@@ -11,9 +11,12 @@ import subprocess
 import threading
 import time
 
+import hop
+import judge
 import mail
 import marked
 import relay
+import replies
 
 KNOWN = 'bob@shop.example.net'
 SERVED = []  # of this outage, before it was noticed and after it ended: these arrive too
@@ -22,20 +25,19 @@ AFTER = []   # what is tidied once an outage is judged, the last first
 
 # ---- strangers ----
 
-class Stranger(threading.Thread):
+class Writer(threading.Thread):
     """One session with one message: what was answered, and when."""
 
-    def __init__(self, r, mail_from=None, size=2000):
+    def __init__(self, r, mail_from, rcpt, data):
         super().__init__()
         self.relay = r
-        self.name_in_mail = marked.marker()
-        self.mail_from = mail_from or marked.sender(self.name_in_mail)
-        self.data = marked.message(self.name_in_mail, size, self.mail_from)
+        self.mail_from = mail_from
+        self.rcpt = rcpt
+        self.data = data
         self.code = 0
         self.stage = 'connect'
         self.rcpt_s = 0.0
         self.seconds = 0.0
-        self.start()
 
     def run(self):
         begun = time.monotonic()
@@ -47,7 +49,7 @@ class Stranger(threading.Thread):
             self.stage = 'rcpt'
             asked = time.monotonic()
             try:
-                session.command('RCPT TO:<%s>' % self.relay.alias)
+                session.command('RCPT TO:<%s>' % self.rcpt)
             finally:
                 self.rcpt_s = time.monotonic() - asked
             self.stage = 'data'
@@ -68,7 +70,62 @@ class Stranger(threading.Thread):
     def again(self):
         """As every sender does."""
         if self.code != 250:
-            mail.send_retrying(self.relay.smtp_port, self.mail_from, self.relay.alias, self.data)
+            self.repeat()
+
+    def repeat(self):
+        mail.send_retrying(self.relay.smtp_port, self.mail_from, self.rcpt, self.data)
+
+
+class Stranger(Writer):
+    """Somebody from outside, at once."""
+
+    def __init__(self, r, mail_from=None, size=2000):
+        self.name_in_mail = marked.marker()
+        mail_from = mail_from or marked.sender(self.name_in_mail)
+        super().__init__(r, mail_from, r.alias, marked.message(self.name_in_mail, size, mail_from))
+        self.start()
+
+
+# ---- the user ----
+
+class Friend:
+    """Whom the user answers: what of it has arrived."""
+
+    def __init__(self, r):
+        hop.Hop(r)
+        self.box = mail.Maildir(os.path.join(r.dir, 'mail', KNOWN.split('@', maxsplit=1)[0]))
+        self.client = replies.Client(r.user.identity, r.user_folder)
+        marker = marked.marker()
+        mail.send_retrying(r.smtp_port, KNOWN, r.alias, marked.message(marker, 100, KNOWN))
+        with open(r.inbox.wait()[0], 'rb') as file:
+            sealed = mail.to_crlf(file.read())
+        self.reverse = judge.from_address(mail.split(sealed)[0])
+        self.cert = replies.signer_of(r.user, sealed)
+        self.texts = {}
+
+    def count(self, word):
+        for name in self.box.names():
+            if name not in self.texts:
+                with open(os.path.join(self.box.path, name), 'rb') as file:
+                    self.texts[name] = file.read()
+        return sum(word in text for text in self.texts.values())
+
+
+class User(Writer):
+    """The user, with a reply; started by whoever has it."""
+
+    def __init__(self, r):
+        self.secret = marked.secret(marked.marker())
+        body = replies.entity(b'The word is %s here.\n' % self.secret * 3)
+        super().__init__(r, replies.MAILBOX, r.friend.reverse, replies.message(
+            replies.fields(r.friend.reverse), r.friend.client.sealed(body, [r.friend.cert])))
+
+    def count(self):
+        return self.relay.friend.count(self.secret)
+
+    def on_disk(self):
+        return [path for form in marked.word_forms(self.secret)
+                for path in self.relay.found_in_clear(form, next_hop_too=False)]
 
 
 def send(r, count, known=True):
@@ -278,7 +335,7 @@ def rspamd_configured(r, unchecked):
                    if row['state'] == 'active')
     with open(rspamd_conf(r), 'a', encoding='ascii') as file:
         file.write('[verdict]\nsource = rspamd\nrspamd = http://127.0.0.1:%d\ntimeout = 3s\n' % port)
-    r.sealctl('profile', 'policy', profile, '--unchecked', unchecked)
+    r.sealctl('profile', 'policy', profile, '--unchecked', unchecked, '--reply-pass', 'required')
     r.restart('sealrelayd')
     r.relay_pid = r.pid('sealrelayd')
     AFTER.append(lambda: rspamd_gone(r, profile, before))
@@ -288,18 +345,20 @@ def rspamd_configured(r, unchecked):
 def rspamd_gone(r, profile, conf):
     with open(rspamd_conf(r), 'w', encoding='ascii') as file:
         file.write(conf)
-    r.sealctl('profile', 'policy', profile, '--unchecked', 'accept')
+    r.sealctl('profile', 'policy', profile, '--unchecked', 'accept', '--reply-pass', 'waived')
     r.restart('sealrelayd')
 
 
 class Rspamd(http.server.BaseHTTPRequestHandler):
-    """Has nothing against anybody."""
+    """Has nothing against anybody, and knows the user."""
     protocol_version = 'HTTP/1.1'
 
     def do_POST(self):
-        self.rfile.read(int(self.headers['Content-Length'] or 0))
+        data = self.rfile.read(int(self.headers['Content-Length'] or 0))
+        symbols = (b'"DMARC_POLICY_ALLOW": {"name": "DMARC_POLICY_ALLOW", "score": 0.0, "options":'
+                   b' ["home.example.com", "reject"]}') if replies.MAILBOX.encode() in data else b''
         answer = (b'{"is_skipped": false, "score": 0.0, "required_score": 15.0,'
-                  b' "action": "no action", "symbols": {}}')
+                  b' "action": "no action", "symbols": {' + symbols + b'}}')
         self.send_response(200)
         self.send_header('Content-Type', 'application/json')
         self.send_header('Content-Length', str(len(answer)))
