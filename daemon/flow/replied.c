@@ -36,7 +36,8 @@ static enum err reply_one(struct forward *f, const struct arrival *a, size_t i,
                               .verdict = &a->verdict,
                               .data = a->data,
                               .now_s = clock_now_s(),
-                              .deadline_mono_ms = a->deadline_mono_ms};
+                              .deadline_mono_ms = a->deadline_mono_ms,
+                              .drops = a->t->protocol == RECEIVE_LMTP};
     int64_t start = clock_mono_ms();
     enum err e = ERR_OK;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* reply_clean.c - everything that the cleaner has to know of the user, and what becomes of its
  * answer. */
+#include "daemon/base/codec.h"
 #include "daemon/base/failpoint.h"
 #include "daemon/flow/reply_parcel.h"
 #include "daemon/flow/reply_tell.h"
@@ -10,6 +11,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+#define TOLD_ID_BYTES 10u /* in base32 as long as an id */
 
 /* ---- the cleaner's questions ---- */
 
@@ -93,17 +96,22 @@ static enum err address_own(void *context, const char *address, bool *own)
 enum err reply_refuse(struct forward *f, const struct forward_job *job,
                       const struct reply_parcel *p, const char *reason, const char *part)
 {
+    CLEANUP(buf_clear) struct buf blob = {0};
     struct reply_refused refused = {.id = job->queue_id,
                                     .profile = p->profile.profile,
                                     .reverse = p->to.reverse,
                                     .reason = reason,
                                     .part = part,
                                     .now_s = job->now_s};
-
     enum err e;
 
+    base32_append(&blob, (struct bytes){p->made.claim.blob, TOLD_ID_BYTES});
+    refused.blob = buf_str(&blob);
     err_note_clear();
-    e = reply_tell_refused(f, &refused);
+    e = buf_error(&blob);
+    e = e ? e : reply_tell_refused(f, &refused);
+    if (e == ERR_LIMIT)
+        return job->drops ? ERR_SENDER_DEFERRED : ERR_REPLY;
     return e ? e : ERR_REPLY;
 }
 

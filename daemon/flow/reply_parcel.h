@@ -49,7 +49,9 @@ enum err reply_clean(struct forward *f, const struct forward_job *job, struct re
  * Errors: ERR_REPLY (it cannot, and the user was told), the queue's, the store's. */
 enum err reply_write(struct forward *f, const struct forward_job *job, struct reply_parcel *p);
 
-/* reply_refuse - the user is told why; the answer is ERR_REPLY, or why they could not be told.
+/* reply_refuse - the user is told why; the answer is ERR_REPLY, or why they could not be told. Told
+ * often enough today, a client that sees the answer is refused all the same; where it would be
+ * dropped the answer is ERR_SENDER_DEFERRED.
  *   reason  for the user, without a stop
  *   part    of the message it is about, "" for none */
 enum err reply_refuse(struct forward *f, const struct forward_job *job,

@@ -27,21 +27,22 @@ static enum err may_tell(struct forward *f, const char *kind, const char *profil
 enum err reply_tell_refused(struct forward *f, const struct reply_refused *refused)
 {
     CLEANUP(buf_clear) struct buf text = {0};
-    enum err e =
-        may_tell(f, "reply-refused", refused->profile, refused->id, REPLY_REFUSALS_PER_DAY);
+    enum err may =
+        may_tell(f, "reply-refused", refused->profile, refused->blob, REPLY_REFUSALS_PER_DAY);
+    enum err e;
 
     buf_printf(&text,
                "Your message to <%s> was not sent on, and nothing of it has left.\r\n\r\n%s.\r\n",
                refused->reverse, refused->reason);
     if (refused->part[0])
         buf_printf(&text, "\r\nThis is about part %s of the message.\r\n", refused->part);
-    e = e ? e : buf_error(&text);
+    e = may ? may : buf_error(&text);
     if (!e)
         e = notice_send(f, refused->profile, "Your message was not sent", buf_str(&text),
                         refused->now_s);
     if (e)
         log_event(LOG_LEVEL_WARNING, "reply.tell", refused->id, e, -1, "kind=refused");
-    return e == ERR_LIMIT || (e && err_class(e) == CLASS_PERM) ? ERR_BUSY : e;
+    return !may && (e == ERR_LIMIT || err_class(e) == CLASS_PERM) ? ERR_BUSY : e;
 }
 
 static const char *warning_text(enum clean_warning_kind kind)

@@ -11,7 +11,8 @@
 
 /* A reply that is not sent on, and why. */
 struct reply_refused {
-    const char *id; /* of the message */
+    const char *id;   /* of the message */
+    const char *blob; /* as long as an id; the same whenever it comes again: it counts once */
     const char *profile;
     const char *reverse; /* whom it was for */
     const char *reason;  /* for the user; without a stop */
@@ -21,7 +22,8 @@ struct reply_refused {
 
 /* reply_tell_refused - a mail system in front may tell the sender nothing, so a message is refused
  * for good only behind this.
- * Errors: ERR_BUSY (they were told enough for today), those of notice_send: it shall come again. */
+ * Errors: ERR_LIMIT (they were told enough for today), those of notice_send: it shall come again.
+ */
 enum err reply_tell_refused(struct forward *f, const struct reply_refused *refused);
 /* reply_tell_warnings, reply_tell_first (the reverse alias that a first mail has made, and its
  * certificate) - failures are logged: the message has left. */

@@ -388,17 +388,69 @@ def introduced(r, address):
             time.sleep(0.1)
 
 
+def unsendable(r, talk):
+    """Proven, and refused: it names somebody who is no correspondent."""
+    return replies.message(replies.fields('%s, outside@shop.example.net' % talk.reverse),
+                           r.client.sealed(replies.entity(), [talk.cert]))
+
+
+@case
+def a_refusal_that_cannot_be_told_now_is_no_refusal_yet(r):
+    talk = Conversation(r, 'bob')
+    queue = os.path.join(r.dir, 'relay', 'queue', 'queue.db')
+    for over_lmtp in (False, True):
+        data = unsendable(r, talk)
+        STUB.set(PASS)
+        r.inbox.fresh()
+        before = dropped(r)
+        told = transact(r, over_lmtp, [talk.reverse], data, during=lambda: outages.locked(queue))
+        assert told.data[0].startswith('451'), told.data
+        assert not r.inbox.fresh() and dropped(r) == before
+        told = transact(r, over_lmtp, [talk.reverse], data)
+        assert told.codes()[1] == (['250'] if over_lmtp else ['550']), told.data
+        assert dropped(r) == before + over_lmtp
+        assert len(r.inbox.wait(1)) == 1 and not r.inbox.wait(1, 1)
+
+
+@case
+def told_often_enough_a_refused_reply_waits_where_it_would_be_lost(r):
+    talk = Conversation(r, 'bob')
+    STUB.set(PASS)
+    first = unsendable(r, talk)
+    answers = [transact(r, False, [talk.reverse], data).codes()[1][0] for data in
+               [first] * 5 + [unsendable(r, talk) for _ in range(50)]]
+    assert set(answers) == {'550'}, answers
+    r.wait_until(lambda: not r.sealctl('queue', 'list'), 'all told', 60)
+    told = len(r.inbox.fresh())
+    assert 50 <= told <= 55, told
+    data = unsendable(r, talk)
+    assert transact(r, True, [talk.reverse], data).codes()[1] == ['451']
+    assert transact(r, False, [talk.reverse], data).codes()[1] == ['550']
+    assert transact(r, True, [talk.reverse], first).codes()[1] == ['250']  # it has been counted
+    assert len(r.inbox.wait(1)) == 1 and not r.inbox.wait(1, 1)
+
+
+def certificates(r, count):
+    """{reverse alias: certificate} of those whom the other user was told of."""
+    bag = {}
+    for path in r.dora.inbox.wait(count, 120):
+        with open(path, 'rb') as file:
+            bag.update(replies.bag_of(r.dora.user, mail.to_crlf(file.read())))
+    return bag
+
+
 @case
 def a_hundred_reverse_aliases_are_one_transaction(r):
     names = ['friend%03d' % i for i in range(100)]
     r.next_hop.has(hop.USER, DORA, *(name + '@shop.example.net' for name in NAMES + tuple(names)))
+    r.dora.inbox.fresh()
     reverses = [introduced(r, name + '@shop.example.net') for name in names]
-    r.wait_until(lambda: not r.sealctl('queue', 'list'), 'the user knows of them', 120)
     boxes = [replies.Box(r, name) for name in names]
+    certs = certificates(r, len(names))
     STUB.set(PASS)
     for over_lmtp in (False, True):
         data = replies.message(replies.fields(reverses[0], sender=DORA),
-                               r.dora.client.sign(replies.entity()))
+                               r.dora.client.sealed(replies.entity(), [certs[a] for a in reverses]))
         begun = time.monotonic()
         told = transact(r, over_lmtp, reverses + [GARDEN], data)
         print('    %s: %.1f s' % ('LMTP' if over_lmtp else 'SMTP', time.monotonic() - begun))
