@@ -67,6 +67,7 @@ def transported(signed, cert, cipher, key_bytes, options):
         'zero': forged.with_encrypted_key(der, bytes(256)),
         'one bit changed': forged.with_encrypted_key(
             der, forged.with_bit_flipped(forged.encrypted_key(der), 100)),
+        'the right one, the end of the content changed': forged.with_bit_flipped(der, len(der) - 1),
     }
     for what, clear in {} if options else {
             'another': forged.block(os.urandom(key_bytes)),
@@ -110,6 +111,20 @@ def one(r, witness, name, der, talk, inside, sender):
     assert read + 64 >= len(inside), '%s: %d of %d bytes' % (name, read, len(inside))
 
 
+def a_padding_that_the_token_has_not(r, witness, talk):
+    """SoftHSM's OAEP is that of SHA-1. The key service says so; the relay says what it always says."""
+    signed = r.client.sign(replies.entity(b'A line of some length.\n' * 40))
+    der = forged.enveloped(signed, talk.cert, '-aes128', *OAEP, '-keyopt', 'rsa_oaep_md:sha256')
+    seen = watch.Watch(r)
+    witness.told()
+    text = put(r, replies.message(replies.fields(talk.reverse), forged.opaque(
+        der, 'enveloped-data')), talk.reverse, HOME)
+    begun, read = witness.told()
+    assert text == REFUSED and begun == 2 and read + 64 >= len(signed), (text, begun, read)
+    steps, lines = seen.steps()
+    assert steps == watch.EXPECTED and 'action=' not in ''.join(lines), lines
+
+
 def all_content_is_decrypted_whatever_its_key_is(r):
     person = unproven.carl(r)
     policy(r)
@@ -123,6 +138,7 @@ def all_content_is_decrypted_whatever_its_key_is(r):
                 one(r, witness, '%s %s: %s' % (how, cipher, what), der, talk, signed,
                     replies.MAILBOX)
                 n += 1
+    a_padding_that_the_token_has_not(r, witness, talk)
     with being(r, person):
         talk = Conversation(r, 'carol', alias='post@relay.example.com')
         for cipher in CIPHERS:
