@@ -67,7 +67,7 @@ static enum err key_check(X509 *cert)
         return refused("its curve is neither P-256 nor P-384");
     if (!(usage & (EVP_PKEY_is_a(key, "EC") ? KU_KEY_AGREEMENT : KU_KEY_ENCIPHERMENT)))
         return refused("its key usage does not allow encryption");
-    if (extended != UINT32_MAX && !(extended & (XKU_SMIME | XKU_ANYEKU)))
+    if (!(extended & (XKU_SMIME | XKU_ANYEKU)))
         return refused("its extended key usage does not allow mail");
     return ERR_OK;
 }

@@ -297,9 +297,9 @@ static void chain_add(CMS_ContentInfo *cms, const struct test_pki *p, unsigned f
         assert_int_equal(CMS_add1_cert(cms, chain[i]), 1);
 }
 
-/* State of a signature that n authorities stand behind, below the trusted root; the first of them
- * as role says. */
-static enum peer_state state_of_chain(size_t n, struct test_role role)
+/* State, days later, of a signature that n authorities stand behind, below the trusted root; the
+ * first of them as role says. */
+static enum peer_state state_of_chain(size_t n, struct test_role role, int days)
 {
     const struct test_role leaf = {.name = "Leaf", .email = "email:" TEST_USER};
     EVP_PKEY *keys[CHAIN_MAX];
@@ -319,7 +319,7 @@ static enum peer_state state_of_chain(size_t n, struct test_role role)
     }
     how.key = EVP_EC_gen("P-256");
     how.cert = test_certificate(&leaf, how.key, chain[n - 1], keys[n - 1]);
-    got = state_of_signed(&(struct peer_question){0}, &how);
+    got = state_of_signed(&(struct peer_question){.days = days}, &how);
     X509_free(how.cert);
     EVP_PKEY_free(how.key);
     for (size_t i = 0; i < n; i++) {
@@ -333,6 +333,8 @@ static enum peer_state state_of_chain(size_t n, struct test_role role)
 static void an_authority_must_be_one_now_and_not_too_many_stand_between(void **state)
 {
     const struct test_role authority = {.usage = CA_USAGE, .basic = "critical,CA:TRUE"};
+    const struct test_role short_lived = {
+        .usage = CA_USAGE, .basic = "critical,CA:TRUE", .from_day = -9, .to_day = 4};
     const struct test_role wrong[] = {
         {.usage = "digitalSignature", .basic = "critical,CA:TRUE"},
         {.usage = CA_USAGE, .basic = "critical,CA:FALSE"},
@@ -342,11 +344,33 @@ static void an_authority_must_be_one_now_and_not_too_many_stand_between(void **s
     };
 
     (void)state;
-    assert_int_equal(state_of_chain(1, authority), PEER_GOOD);
-    assert_int_equal(state_of_chain(TRUST_DEPTH_MAX, authority), PEER_GOOD);
-    assert_int_equal(state_of_chain(TRUST_DEPTH_MAX + 1, authority), PEER_BAD);
+    assert_int_equal(state_of_chain(1, authority, 0), PEER_GOOD);
+    assert_int_equal(state_of_chain(1, short_lived, 3), PEER_GOOD);
+    assert_int_equal(state_of_chain(1, short_lived, 5), PEER_BAD);
+    assert_int_equal(state_of_chain(TRUST_DEPTH_MAX, authority, 0), PEER_GOOD);
+    assert_int_equal(state_of_chain(TRUST_DEPTH_MAX + 1, authority, 0), PEER_BAD);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        assert_int_equal(state_of_chain(1, wrong[i]), PEER_BAD);
+        assert_int_equal(state_of_chain(1, wrong[i], 0), PEER_BAD);
+}
+
+static void others_chain_add(CMS_ContentInfo *cms, const struct test_pki *p, unsigned flags)
+{
+    (void)p;
+    (void)flags;
+    assert_int_equal(CMS_add1_cert(cms, other.inter), 1);
+    assert_int_equal(CMS_add1_cert(cms, other.root), 1);
+}
+
+static enum peer_state state_under(const char *path, const struct reply_signing *how)
+{
+    struct trust *kept = trust;
+    enum peer_state got;
+
+    assert_int_equal(trust_open(path, &trust), ERR_OK);
+    got = state_of_signed(&(struct peer_question){0}, how);
+    trust_free(trust);
+    trust = kept;
+    return got;
 }
 
 static void whom_no_authority_knows_is_unknown(void **state)
@@ -357,7 +381,7 @@ static void whom_no_authority_knows_is_unknown(void **state)
     const struct peer_question now = {0};
     struct test_role self = {.name = "Self", .email = "email:" TEST_USER};
     struct reply_signing by_self = {.key = EVP_EC_gen("P-256")};
-    struct trust *none = NULL, *kept = trust;
+    struct reply_signing with_root = by_other;
 
     (void)state;
     by_self.cert = test_certificate(&self, by_self.key, NULL, by_self.key);
@@ -366,11 +390,11 @@ static void whom_no_authority_knows_is_unknown(void **state)
     assert_int_equal(state_of_signed(&now, &by_self), PEER_UNKNOWN_ISSUER);
     assert_int_equal(state_of_signed(&(struct peer_question){.no_trust = true}, &by_user),
                      PEER_UNKNOWN_ISSUER);
-    assert_int_equal(trust_open(NULL, &none), ERR_OK);
-    trust = none;
-    assert_int_equal(state_of_signed(&now, &by_user), PEER_UNKNOWN_ISSUER);
-    trust = kept;
-    trust_free(none);
+    with_root.prepare = others_chain_add;
+    assert_int_equal(state_of_signed(&now, &with_root), PEER_UNKNOWN_ISSUER);
+    assert_int_equal(state_under(NULL, &by_user), PEER_UNKNOWN_ISSUER);
+    assert_int_equal(state_under(test_path(&pki, "inter.pem"), &by_user), PEER_UNKNOWN_ISSUER);
+    assert_int_equal(state_under(test_path(&other, "root.pem"), &with_root), PEER_GOOD);
     X509_free(by_self.cert);
     EVP_PKEY_free(by_self.key);
 }
