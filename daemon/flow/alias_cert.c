@@ -49,20 +49,23 @@ static bool ends_soon(const struct hsm_profile *profile, const X509 *cert, int64
     return longer;
 }
 
-/* The one that is kept, if it will do. Errors: ERR_NOT_FOUND. */
+/* The one that is kept, NULL if it serves no longer, and whether it is time for another. */
 static enum err cert_kept(struct forward *f, const struct hsm_profile *profile, int64_t alias,
-                          int64_t now_s, X509 **out)
+                          int64_t now_s, X509 **out, bool *due_out)
 {
     CLEANUP(buf_clear) struct buf der = {0};
     enum err e = store_alias_cert_get(f->store, alias, profile->profile, &der);
     X509 *cert = e ? NULL : cert_parse(buf_bytes(&der));
+    time_t now = (time_t)now_s;
 
+    *due_out = true;
     if (e)
-        return e;
-    if (!cert || !key_counts(profile, cert) || ends_soon(profile, cert, now_s)) {
+        return e == ERR_NOT_FOUND ? ERR_OK : e;
+    if (!cert || !key_counts(profile, cert) || X509_cmp_time(X509_get0_notAfter(cert), &now) < 0) {
         X509_free(cert);
-        return ERR_NOT_FOUND;
+        return ERR_OK;
     }
+    *due_out = ends_soon(profile, cert, now_s);
     *out = cert;
     return ERR_OK;
 }
@@ -86,21 +89,26 @@ static enum err cert_make(struct forward *f, const struct hsm_profile *profile,
     return e;
 }
 
-/* Sessions that want a new one at once each make one; all of them are good, the last is kept. */
+/* Sessions that want a new one at once each make one; all of them are good, the last is kept. While
+ * none can be made the one that is kept serves to its end. */
 static void add(struct forward *f, const struct forward_job *job, struct parcel *p,
                 const struct store_alias *alias)
 {
-    X509 *cert = NULL;
-    enum err e = cert_kept(f, &p->profile, alias->id, job->now_s, &cert);
+    X509 *cert = NULL, *made = NULL;
+    bool due = false;
+    enum err e = cert_kept(f, &p->profile, alias->id, job->now_s, &cert, &due);
 
-    if (e == ERR_NOT_FOUND && (!job->trial || job->trial->make)) {
-        err_note_clear();
-        e = cert_make(f, &p->profile, alias, &cert);
-        if (e)
-            log_event(LOG_LEVEL_WARNING, "flow.alias_cert", job->id, e, -1, "profile=%s",
-                      p->profile.profile);
+    if (!e && due && (!job->trial || job->trial->make))
+        e = cert_make(f, &p->profile, alias, &made);
+    if (e)
+        log_event(LOG_LEVEL_WARNING, "flow.alias_cert", job->id, e, -1, "profile=%s",
+                  p->profile.profile);
+    if (made) {
+        X509_free(cert);
+        cert = made;
     }
-    if (!e && X509_add_cert(p->extra_certs, cert, X509_ADD_FLAG_UP_REF | X509_ADD_FLAG_NO_DUP) != 1)
+    if (cert &&
+        X509_add_cert(p->extra_certs, cert, X509_ADD_FLAG_UP_REF | X509_ADD_FLAG_NO_DUP) != 1)
         (void)err_note_openssl(ERR_NOMEM, "X509_add_cert");
     X509_free(cert);
     err_note_clear();

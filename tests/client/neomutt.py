@@ -76,7 +76,7 @@ def signatures(user, messages, home):
     with open(settings, 'w', encoding='ascii') as out:
         out.write(SETTINGS.format(home=home, keys=keys))
     on_terminal(['neomutt', '-n', '-F', settings, '-R', '-f', box],
-                {'GNUPGHOME': home, 'HOME': home, 'LC_ALL': 'C.UTF-8'}, 10 + 5 * len(messages))
+                {'GNUPGHOME': home, 'HOME': home, 'LC_ALL': 'C.UTF-8'}, 30 + 15 * len(messages))
     told = []
     if os.path.exists(shown):
         with open(shown, encoding='utf-8', errors='replace') as file:
