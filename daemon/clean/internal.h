@@ -16,6 +16,8 @@ struct pair {
 struct pairs {
     struct pair *items;
     size_t n;
+    GHashTable
+        *index; /* from, in items: where, counted from 1; a text may hold any number of one */
 };
 
 const struct pair *pairs_find(const struct pairs *p, const char *from);

@@ -13,10 +13,9 @@
 
 const struct pair *pairs_find(const struct pairs *p, const char *from)
 {
-    for (size_t i = 0; i < p->n; i++)
-        if (strcmp(p->items[i].from, from) == 0)
-            return &p->items[i];
-    return NULL;
+    void *at = p->index ? g_hash_table_lookup(p->index, from) : NULL;
+
+    return at ? &p->items[GPOINTER_TO_SIZE(at) - 1] : NULL;
 }
 
 enum err pairs_add(struct pairs *p, const char *from, const char *to)
@@ -35,11 +34,16 @@ enum err pairs_add(struct pairs *p, const char *from, const char *to)
         return ERR_NOMEM;
     }
     p->items[p->n++] = pair;
+    if (!p->index)
+        p->index = g_hash_table_new(g_str_hash, g_str_equal);
+    (void)g_hash_table_insert(p->index, pair.from, GSIZE_TO_POINTER(p->n));
     return ERR_OK;
 }
 
 void pairs_clear(struct pairs *p)
 {
+    if (p->index)
+        g_hash_table_destroy(p->index);
     for (size_t i = 0; i < p->n; i++) {
         free(p->items[i].from);
         free(p->items[i].to);
