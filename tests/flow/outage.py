@@ -14,6 +14,7 @@ Faults that a smaller test provokes better:
 
     a sync that fails once            queue_fault_test, store_crash_test
     kill -9 at every step             crash, queue_crash_test, deliver_crash_test
+    a shortage behind RCPT            reply_many, before_queue, after_queue
     the power fails                   powercut
     damaged rows and files            queue_damage_test, tamper_test
     a second process on one folder    queue_test, sealhsmd_test, sql_test
