@@ -103,7 +103,10 @@ class Relay:
                 self.started[name].kill()
                 self.started[name].wait()
             if self.started[name].poll() is not None:
-                raise Died('%s ended at its start' % name)
+                with open(os.path.join(self.dir, 'log', name + '.log'), encoding='utf-8',
+                          errors='replace') as log:
+                    raise Died('%s ended at its start with %d: %s' % (
+                        name, self.started[name].returncode, ''.join(log.readlines()[-2:])))
             if time.monotonic() > end:
                 raise AssertionError('%s does not listen' % name)
             time.sleep(0.02)
