@@ -98,7 +98,7 @@ def decoded(raw):
     yield 'raw', raw.decode('latin-1')
     yield 'raw, unfolded', re.sub(rb'\r\n[ \t]', b'', raw).decode('latin-1')
     for found in re.finditer(rb'(?:[A-Za-z0-9+/]{40,}={0,2}\r?\n)+[A-Za-z0-9+/]*={0,2}', raw):
-        text = re.sub(rb'[\r\n]', b'', found.group())  # whatever the part around it is said to be
+        text = re.sub(rb'[\r\n=]', b'', found.group())  # whatever the part around it is said to be
         yield 'base64', base64.b64decode(text[:len(text) // 4 * 4]).decode('latin-1')
     for part in parse(raw).walk():
         for name, value in part.items():

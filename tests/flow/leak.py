@@ -178,6 +178,12 @@ def a_user_planted_in_every_place_is_found_before_the_relay_and_not_behind_it(r)
     assert text.startswith('250'), text
     delivery = r.sink.take(talk.address)
     got = cleaner.parse(must_be_clean('everywhere', delivery, marks.places))
+    named = [where for _, where in cleaner.found(delivery.message, [talk.reverse])]
+    assert not named, named
+    text = '\n'.join(map(cleaner.part_text, got.walk()))
+    for form in everywhere.WROTE:  # each in plain text and in HTML
+        assert text.count(form % 'Bob <bob@corp.example>') == 1, form
+        assert text.count(form % w.ALIAS) >= 1, form
     assert b'77777' not in delivery.everything and b'BODY' not in delivery.envelope
     assert re.fullmatch(rb'EHLO relay\.example\.com\r\n', delivery.session), delivery.session
     assert re.match(rb'MAIL FROM:<[a-z0-9+=.-]+@relay\.example\.com>( SIZE=\d+)?\r\n',
