@@ -88,7 +88,8 @@ static enum err address_map(struct clean *c, const char *addr, bool strict, cons
     if (folded.failed)
         return ERR_NOMEM;
     address_fold((char *)folded.data);
-    if (address_is_reverse(buf_str(&folded)) || strict)
+    if (strict || address_is_reverse(buf_str(&folded)) ||
+        pairs_find(&c->reverses, buf_str(&folded)))
         e = clean_real(c, buf_str(&folded), to);
     if (e || *to)
         return e;

@@ -5,6 +5,7 @@
  * the same real one in header, text and HTML. */
 #include "daemon/base/id.h"
 #include "daemon/clean/internal.h"
+#include "daemon/message/address.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,8 @@ enum err clean_real(struct clean *c, const char *reverse, const char **real)
     e = pairs_add(&c->reverses, reverse, found);
     if (!e && found)
         e = words_add_shown(&c->words, found);
+    if (!e && found && !address_is_reverse(reverse)) /* reverse addresses are tokens already */
+        e = words_add_first(&c->words, reverse, found);
     if (!e)
         *real = c->reverses.items[c->reverses.n - 1].to;
     return e;

@@ -202,6 +202,14 @@ enum err words_add_name(struct words *w, const char *name, const char *mailbox, 
     return e;
 }
 
+enum err words_add_first(struct words *w, const char *first, const char *real)
+{
+    CLEANUP(draft_clear) struct draft d = {0};
+
+    draft_text(&d, first);
+    return word_add(w, &d, real, false);
+}
+
 /* "Bob - bob at shop.example" loses its tail, "bob at shop.example" alone is an address again. */
 enum err words_add_shown(struct words *w, const char *real)
 {

@@ -38,10 +38,12 @@ void words_clear(struct words *w);
 /* words_add_mailbox - local@domain with any +tag, in A- and U-labels; local=domain (VERP),
  * local%domain, "local at domain": all hidden, all become alias.
  * words_add_name - the user's name before such an address, or as who wrote a quoted text.
+ * words_add_first - the address by which the user writes to somebody for the first time.
  * words_add_shown - "user at example.com", as the relay shows a correspondent to the user.
  * Errors: ERR_NOMEM. */
 enum err words_add_mailbox(struct words *w, const char *mailbox, const char *alias);
 enum err words_add_name(struct words *w, const char *name, const char *mailbox, const char *alias);
+enum err words_add_first(struct words *w, const char *first, const char *real);
 enum err words_add_shown(struct words *w, const char *real);
 
 /* word_fold - one character as words hold it: lower case, full-width forms as ASCII. */

@@ -224,6 +224,25 @@ def signature_of(signed):
 
 
 @case
+def what_is_only_signed_and_a_first_mail_leave_nothing_either(r):
+    talk = w.Talk(r)
+    date = email.utils.formatdate(localtime=False).replace('-0000', '+0100')
+    first = w.ALIAS.replace('@', '+quentin=corp.example@')
+    for rcpt, real in ((talk.reverse, talk.address), (first, 'quentin@corp.example')):
+        marks = everywhere.Marks()
+        header = everywhere.header(marks, rcpt, date, [talk.ident])
+        entity = everywhere.header(marks, rcpt, date, [talk.ident]) + everywhere.entity(marks, rcpt)
+        data = replies.message(header, r.client.sign(entity))
+        answer = w.post(r, [rcpt], data, hello='EHLO janes-laptop.home.example')
+        assert answer.startswith('250'), (rcpt, answer)
+        delivery = r.sink.take(real)
+        got = cleaner.parse(must_be_clean(rcpt, delivery, marks.places))
+        assert real in got['To'] and got['From'] == w.ALIAS, got.items()
+        left = cleaner.found(delivery.message, [rcpt, 'pkcs7'])
+        assert not left, left
+
+
+@case
 def parameters_of_the_envelope_that_name_the_user_are_not_taken(r):
     talk = w.Talk(r)
     marks = everywhere.Marks()
