@@ -124,6 +124,7 @@ def a_big_file_passes_in_memory_that_is_bounded(r):
     talk = w.Talk(r)
     data = os.urandom(BIG_BYTES)
     r.configure('sealrelayd', 'limits', 'message_size = 40M')
+    os.environ['ASAN_OPTIONS'] = 'quarantine_size_mb=1'  # what is freed is not in use
     r.restart('sealrelayd')
     before = peak_bytes(r)
     message = replies.message(w.fields(talk.reverse), r.client.sealed(
@@ -137,7 +138,7 @@ def a_big_file_passes_in_memory_that_is_bounded(r):
     assert found[1].get_payload(decode=True) == data
     used = peak_bytes(r) - before
     print('    %d MB as sent, %d MB of memory' % (len(message) // 1000000, used // 1000000))
-    assert used < 8 * len(message), used
+    assert used < 6 * len(message), used
 
 
 # ---- real mail ----
@@ -164,6 +165,7 @@ def content(message):
             continue  # unreadable: text to some readers, a file to others
         if kind in ('text/plain', 'text/html'):
             texts[shown(part)] += 1
+            texts.pop('', None)  # an empty part may be left out
         if kind == 'text/html':
             want |= set(re.findall(r'(?i)src=["\']?cid:([^"\'> ]+)', cleaner.part_text(part)))
         elif part.get_content_maintype() not in SEEN_ELSEWHERE + ('text',) and kind not in OTHERS:
