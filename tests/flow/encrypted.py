@@ -358,6 +358,18 @@ def after_the_end(r, talk, other, short):
     in_clear(other)
 
 
+@case
+def nobody_is_greeted_again_when_the_queue_has_forgotten_the_first(r):
+    pass_days(20)
+    try:
+        for _ in range(2):  # what is finished then makes room in the history
+            reply.Conversation(r, 'frank')
+        r.restart('sealrelayd')
+        assert not r.inbox.wait(1, 3), 'greeted again'
+    finally:
+        pass_days(0)
+
+
 if __name__ == '__main__':
     with tempfile.NamedTemporaryFile() as offset:
         os.environ['SEALRELAY_CLOCK_FILE'] = offset.name
