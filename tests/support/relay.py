@@ -245,7 +245,11 @@ def state(pid):
 
 
 def alive(pid):
-    return state(pid) not in (None, 'Z')
+    """Until the last thread is gone: the first may be a zombie while others still hold locks."""
+    try:
+        return state(pid) not in (None, 'Z') or len(os.listdir('/proc/%d/task' % pid)) > 1
+    except OSError:
+        return False
 
 
 def stopped(pid):
