@@ -131,7 +131,8 @@ def certificates_of_all_parties_travel_with_the_message(r):
         if printed.count(b'subject=CN = r-') == 3:
             break
         time.sleep(1)
-    assert printed.count(b'subject=') == 4, printed  # sender, two others, intermediate
+    assert printed.count(b'subject=CN = shop@relay.example.com') == 1, printed
+    assert printed.count(b'subject=') == 5, printed  # sender, two others, alias, intermediate
 
 
 @case
