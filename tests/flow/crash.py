@@ -74,10 +74,12 @@ def worker_died(r):
                for entry in r.sealctl('queue', 'list'))
 
 
-def rounds(points):
+def rounds(points, with_replies):
     """(what is shown, how it is tried) of each point, and of those that a reply passes too."""
     for point, program in sorted(points.items()):
         yield point, point, program, 0
+    if not with_replies:
+        return
     for point, program in sorted(points.items()):
         if point.startswith(crash_reply.SHARED):
             yield 'a reply, ' + point, point, program, 1
@@ -100,8 +102,9 @@ def shown(what, seen):
 
 
 def main(build, wanted=''):
-    """wanted: how the names of the points begin"""
+    """wanted: how the names of the points begin; all: and what queue and delivery do to replies"""
     wrong = 0
+    with_replies, wanted = bool(wanted), '' if wanted == 'all' else wanted
     points = {name: program for name, program in fail_points().items() if name.startswith(wanted)}
     with relay.Relay(build, {'RAISED': 'yes'}) as r:
         crash_bounce.configure(r)
@@ -111,7 +114,7 @@ def main(build, wanted=''):
         r.restart('sealrelayd')
         arrivals = marked.Arrivals(r.inbox)
         print('%-36s %-6s %-7s %s' % ('killed at', '250', 'arrived', 'verdict'))
-        for what, point, program, reply in rounds(points):
+        for what, point, program, reply in rounds(points, with_replies):
             if reply or point.startswith('reply.'):
                 seen = crash_reply.one_point(r, point, program, max(reply, 1))
             elif point.startswith('bounce.'):

@@ -62,7 +62,7 @@ def the_token_is_missing_when_the_key_service_starts(r):
         yield
 
 
-@outage('4xx')
+@outage('4xx', sample=False)
 def the_pin_is_wrong_until_the_operator_unlocks(r):
     pin = os.path.join(r.dir, 'etc', 'pin')
     shutil.copy(pin, pin + '.right')
@@ -88,7 +88,7 @@ def the_key_service_is_killed(r):
     r.start('sealhsmd')
 
 
-@outage('4xx', strangers=40)
+@outage('4xx', strangers=40, sample=False)
 def the_key_service_hangs(r):
     os.kill(r.pid('sealhsmd'), signal.SIGSTOP)
     yield
@@ -138,7 +138,7 @@ def the_relay_starts_while_the_key_service_hangs(r):
 
 # ---- delivery ----
 
-@outage('250')
+@outage('250', sample=False)
 def the_delivery_service_is_gone(r):
     r.stop('sealdeliver', signal.SIGKILL)
     yield
@@ -163,7 +163,7 @@ def the_delivery_service_is_killed_in_its_sessions(r):
     yield some
 
 
-@outage('250')
+@outage('250', sample=False)
 def the_next_hop_is_down_for_an_hour(r):
     postfix = os.path.join(r.dir, 'postfix', 'etc')
     subprocess.run(['postfix', '-c', postfix, 'stop'], check=True, capture_output=True)
@@ -208,7 +208,7 @@ def the_store_is_locked(r):
         yield
 
 
-@outage('4xx', strangers=20)
+@outage('4xx', strangers=20, sample=False)
 def the_queue_is_locked(r):
     with locked(os.path.join(r.dir, 'relay', 'queue', 'queue.db')):
         yield
@@ -275,7 +275,7 @@ def the_disk_fails_to_sync(r):
 
 # ---- log and descriptors ----
 
-@outage('250')
+@outage('250', sample=False)
 def nobody_reads_the_log(r):
     with log_into_pipe(r) as end:
         fill_log(r)
