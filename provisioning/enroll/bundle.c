@@ -2,10 +2,12 @@
 /* bundle.c - PKCS #12 files. Apple's reader takes any PBES2 for AES-256 with HMAC-SHA-256 and
  * knows no PBMAC1, so both flavours stay on what all of them read. */
 #include "provisioning/enroll/bundle.h"
+#include "provisioning/enroll/old_reader.h"
 
 #include <openssl/pkcs12.h>
 
 #define ITERATIONS 10000 /* the passphrase has 128 bits; more would only slow importers down */
+#define TRIES      20    /* one in fifty is not for old readers */
 
 static STACK_OF(X509) * chain_of(const struct bundle *b)
 {
@@ -17,15 +19,31 @@ static STACK_OF(X509) * chain_of(const struct bundle *b)
     return chain;
 }
 
+/* In the old form until old readers take it: the salt is another one each time. */
+static PKCS12 *p12_create(const struct bundle *b, bool modern, const char *pass)
+{
+    int nid = modern ? NID_aes_256_cbc : NID_pbe_WithSHA1And3_Key_TripleDES_CBC;
+    STACK_OF(X509) *chain = chain_of(b);
+    PKCS12 *p12 = NULL;
+
+    for (int i = 0; i < TRIES; i++) {
+        p12 = PKCS12_create(pass, b->name, b->key, b->cert, chain, nid, nid, ITERATIONS,
+                            -1 /* no MAC yet */, 0);
+        if (!p12 || modern || old_reader_takes(p12, pass))
+            break;
+        PKCS12_free(p12);
+        p12 = NULL;
+    }
+    sk_X509_free(chain);
+    return p12;
+}
+
 enum err bundle_make(const struct bundle *b, enum bundle_flavour flavour,
                      const struct secret *passphrase, struct buf *out)
 {
     const char *pass = (const char *)passphrase->data;
     bool modern = flavour == BUNDLE_MODERN;
-    int nid = modern ? NID_aes_256_cbc : NID_pbe_WithSHA1And3_Key_TripleDES_CBC;
-    STACK_OF(X509) *chain = chain_of(b);
-    PKCS12 *p12 = PKCS12_create(pass, b->name, b->key, b->cert, chain, nid, nid, ITERATIONS,
-                                -1 /* no MAC yet */, 0);
+    PKCS12 *p12 = p12_create(b, modern, pass);
     uint8_t *der = NULL;
     int len = 0;
 
@@ -33,7 +51,6 @@ enum err bundle_make(const struct bundle *b, enum bundle_flavour flavour,
         PKCS12_set_mac(p12, pass, -1, NULL, 0, ITERATIONS, modern ? EVP_sha256() : EVP_sha1()) == 1)
         len = i2d_PKCS12(p12, &der);
     PKCS12_free(p12);
-    sk_X509_free(chain);
     if (len <= 0)
         return err_note_openssl(ERR_NOMEM, "PKCS #12");
     buf_append(out, der, (size_t)len);

@@ -3,6 +3,7 @@
 and reads what is encrypted to them."""
 import os
 import subprocess
+import tempfile
 
 import judge
 import mail
@@ -13,6 +14,17 @@ def openssl(*words, data=None):
     if done.returncode:
         raise AssertionError('openssl %s: %s' % (' '.join(words), done.stderr.decode()))
     return done.stdout
+
+
+def gpgsm_reads(path, passphrase):
+    """Of files in the old form gpgsm 2.2 cannot open one in fifty: old_reader.h says why."""
+    with tempfile.TemporaryDirectory() as home:
+        env = {**os.environ, 'GNUPGHOME': home}
+        done = subprocess.run(['gpgsm', '--batch', '--disable-dirmngr', '--pinentry-mode', 'loopback',
+                               '--passphrase-fd', '0', '--import', path], env=env, check=False,
+                              input=passphrase.encode() + b'\n', capture_output=True)
+        subprocess.run(['gpgconf', '--kill', 'all'], env=env, check=False)
+    return b'decrypting the PKCS#12' not in done.stderr
 
 
 class Authority:
@@ -65,12 +77,18 @@ class Stranger:
     def user(self, folder):
         """The same person with other people's programs: judge.Nss, judge.Gpgsm."""
         path = os.path.join(folder, 'stranger.p12')
+        self.write_p12(path)
+        while not gpgsm_reads(path, 'secret'):
+            self.write_p12(path)
+        return judge.User({'root': self.authority.cert, 'p12': path, 'p12_passphrase': 'secret'},
+                          folder)
+
+    def write_p12(self, path):
+        """In the old form."""
         old = ['-keypbe', 'PBE-SHA1-3DES', '-certpbe', 'PBE-SHA1-3DES', '-macalg', 'sha1']
         openssl('pkcs12', '-export', '-inkey', self.key, '-in', self.cert, '-certfile',
                 self.authority.cert, '-name', 'stranger', *old, '-passout', 'pass:secret', '-out',
                 path)
-        return judge.User({'root': self.authority.cert, 'p12': path, 'p12_passphrase': 'secret'},
-                          folder)
 
     def fingerprint(self):
         text = openssl('x509', '-in', self.cert, '-noout', '-fingerprint', '-sha256').decode()
