@@ -209,16 +209,12 @@ enum err peer_verify(const struct trust *trust, const struct message *m, int64_t
 
     if (e == ERR_NOMEM)
         return e;
-    if (e)
-        s.state = PEER_BAD;
-    else if (layer.kind == LAYER_DETACHED && layer.signature.len <= PEER_CMS_BYTES_MAX)
-        e = cms_judge(trust, m, &layer, now_s, &s);
+    if (e || (layer.kind == LAYER_DETACHED && layer.signature.len > PEER_CMS_BYTES_MAX))
+        s.state = PEER_BAD; /* no signature is that long */
     else if (layer.kind == LAYER_CMS && layer.body.len > PEER_CMS_BYTES_MAX)
         s.state = says_encrypted(m) ? PEER_NONE : PEER_UNCHECKED;
-    else if (layer.kind == LAYER_CMS && !says_encrypted(m))
+    else if (layer.kind == LAYER_DETACHED || (layer.kind == LAYER_CMS && !says_encrypted(m)))
         e = cms_judge(trust, m, &layer, now_s, &s);
-    else if (layer.kind == LAYER_DETACHED)
-        s.state = PEER_BAD; /* no signature is that long */
     ERR_clear_error();
     if (e == ERR_NOMEM) {
         peer_signature_clear(&s);
