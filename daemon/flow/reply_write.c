@@ -106,8 +106,7 @@ static const char imported_text[] =
 enum err reply_write(struct forward *f, const struct forward_job *job, struct reply_parcel *p)
 {
     CLEANUP(onward_plan_clear) struct onward_plan plan = {.cert = NULL};
-    enum err e =
-        onward_plan_make(f->store, &job->route->correspondent, p->policy.onward, job->now_s, &plan);
+    enum err e = onward_plan_make(f->store, &p->to, p->policy.onward, job->now_s, &plan);
 
     if (e)
         return e;

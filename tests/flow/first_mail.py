@@ -11,6 +11,7 @@ import hop
 import judge
 import mail
 import replies
+import stranger
 from replies import ALIAS
 from reply import REFUSED, arrived, policy
 
@@ -125,6 +126,19 @@ def what_cannot_be_an_address_is_refused_at_rcpt(r):
         assert said.startswith('550 5.1.1'), (address, said)
 
 
+def a_first_mail_to_somebody_whose_certificate_is_known_is_encrypted(r):
+    _, _, _, frank, _ = mailboxes(r)
+    own = stranger.Authority(r.user_folder, 'Test Mail CA').issue(FRANK)
+    reverse = r.sealctl('correspondent', 'add', ALIAS, FRANK)['reverse']
+    r.sealctl('correspondent', 'import', reverse, own.cert)
+    address = first_address(FRANK)
+    reply.reply(r, signed(r, address, b'The word is harbour.\n'), address)
+    data = frank.next()
+    assert b'application/pkcs7-mime' in data and b'harbour' not in data, data
+    assert b'The word is harbour.' in own.decrypt(data)
+    r.sealctl('correspondent', 'forget-certificate', reverse, '--yes')
+
+
 def an_encrypted_profile_says_why_it_cannot_leave(r):
     mailboxes(r)
     policy(r, onward='required')
@@ -142,6 +156,7 @@ CASES = [
     a_client_that_writes_in_capitals_is_understood,
     whoever_is_not_the_user_gets_the_one_answer,
     what_cannot_be_an_address_is_refused_at_rcpt,
+    a_first_mail_to_somebody_whose_certificate_is_known_is_encrypted,
     an_encrypted_profile_says_why_it_cannot_leave,
 ]
 
