@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../
 import hop
 import mail
 import relay
+import stage
 
 CASES = []
 SAMPLES = os.path.join(relay.TOP, 'tests/fuzz/corpus/report_fuzz')
@@ -484,7 +485,6 @@ def postmaster_and_abuse_are_the_operators(r):
 
 
 def main(build):
-    failed = 0
     with tempfile.NamedTemporaryFile('w', encoding='ascii') as clock:
         os.environ['SEALRELAY_CLOCK_FILE'] = clock.name
 
@@ -504,25 +504,11 @@ def main(build):
             r.configure('sealrelayd', 'verdict', 'source = authentication-results',
                         'authserv_id = mx.example.com')
             r.restart('sealrelayd')
-            for run in CASES:
+
+            def before():
                 r.inbox.fresh()
                 r.box.fresh()
-                start = time.monotonic()
-                try:
-                    run(r)
-                    verdict = 'ok'
-                except Exception as error:  # a test's failure is reported, whatever it is
-                    failed += 1
-                    verdict = 'FAILED: %s: %s' % (type(error).__name__, error)
-                print('%-70s %5.1f s %s' % (run.__name__.replace('_', ' '),
-                                            time.monotonic() - start, verdict), flush=True)
-            if failed:
-                for name in sorted(os.listdir(os.path.join(r.dir, 'log'))):
-                    with open(os.path.join(r.dir, 'log', name), encoding='utf-8',
-                              errors='replace') as file:
-                        print('--- %s\n%s' % (name, ''.join(file.readlines()[-40:])))
-    print('%d passed, %d failed' % (len(CASES) - failed, failed))
-    return 1 if failed else 0
+            return stage.run(CASES, r, before, os.path.join(r.dir, 'log'))
 
 
 if __name__ == '__main__':

@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../
 import judge
 import mail
 import relay
+import stage
 
 CASES = []
 
@@ -399,27 +400,12 @@ def a_suspended_profile_defers_and_a_deleted_one_has_no_keys(r):
 
 
 def main(build, cases=None):
-    cases = cases or CASES
-    failed = 0
     with relay.Relay(build) as r:
-        for run in cases:
+
+        def before():
+            r.wait_until(lambda: not r.sealctl('queue', 'list'), 'the queue is empty')
             r.inbox.fresh()
-            start = time.monotonic()
-            try:
-                run(r)
-                verdict = 'ok'
-            except Exception as error:  # a test's failure is reported, whatever it is
-                failed += 1
-                verdict = 'FAILED: %s: %s' % (type(error).__name__, error)
-            print('%-70s %5.1f s %s' % (run.__name__.replace('_', ' '), time.monotonic() - start,
-                                        verdict))
-        if failed:
-            for name in sorted(os.listdir(os.path.join(r.dir, 'log'))):
-                with open(os.path.join(r.dir, 'log', name), encoding='utf-8',
-                          errors='replace') as log:
-                    print('--- %s\n%s' % (name, ''.join(log.readlines()[-25:])))
-    print('%d passed, %d failed' % (len(cases) - failed, failed))
-    return 1 if failed else 0
+        return stage.run(cases or CASES, r, before, os.path.join(r.dir, 'log'))
 
 
 if __name__ == '__main__':

@@ -330,7 +330,7 @@ def draining_takes_nothing_new_and_ends_when_the_queue_is_empty(r):
 
 @case
 def an_entry_whose_lifetime_is_over_is_kept_as_failed_and_can_be_tried_again(r):
-    r.configure('sealrelayd', 'queue', 'lifetime = 60s', 'retry_first = 20s', 'retry_max = 60s')
+    r.configure('sealrelayd', 'queue', 'lifetime = 60s', 'retry_first = 2s', 'retry_max = 60s')
     r.stop('sealdeliver')
     r.restart('sealrelayd')
     mail.send_retrying(r.smtp_port, 'bob@shop.example.net', r.alias, message(), 60)
@@ -342,14 +342,14 @@ def an_entry_whose_lifetime_is_over_is_kept_as_failed_and_can_be_tried_again(r):
     rows.execute('UPDATE entry SET since_s = since_s - 50')
     rows.close()
     r.start('sealrelayd')
-    r.wait_until(lambda: r.sealctl('queue', 'show', entry)['state'] == 'failed', 'failed', 40)
+    r.wait_until(lambda: r.sealctl('queue', 'show', entry)['state'] == 'failed', 'failed', 60)
     assert 'lifetime' in r.sealctl('queue', 'show', entry)['last_result']
     assert r.sealctl('status')['relay']['queue']['failed'] == 1
     r.start('sealdeliver')
     assert not r.inbox.wait(1, 1)
     r.sealctl('queue', 'retry', entry)
     assert len(r.inbox.wait()) == 1
-    assert r.sealctl('queue', 'list') == []
+    r.wait_until(lambda: r.sealctl('queue', 'list') == [], 'it is not kept once delivered')
 
 
 @case

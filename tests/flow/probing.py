@@ -13,7 +13,7 @@ import mail
 import replies
 import reply
 from reply import Conversation, arrived, good, policy, receive, send
-from replies import ALIAS, MAILBOX
+from replies import MAILBOX
 
 CASES = []
 OTHER_ALIAS = 'books@relay.example.com'

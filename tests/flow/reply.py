@@ -6,7 +6,6 @@ import email
 import email.policy
 import os
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../support'))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../verdict'))
@@ -15,6 +14,7 @@ import judge
 import mail
 import relay
 import replies
+import stage
 from replies import ALIAS, MAILBOX
 from stub_rspamd import Stub, answer, symbol
 
@@ -310,7 +310,6 @@ def stranger(r):
 
 
 def main(build, cases=None):
-    failed = 0
     cases = cases or CASES
     with relay.Relay(build, {'RAISED': 'yes'}) as r:
         next_hop = hop.Hop(r)
@@ -322,26 +321,7 @@ def main(build, cases=None):
         r.configure('sealrelayd', 'verdict', 'source = rspamd',
                     'rspamd = http://127.0.0.1:%d' % STUB.port, 'timeout = 2s')
         r.restart('sealrelayd')
-        for run in cases:
-            r.inbox.fresh()
-            start = time.monotonic()
-            try:
-                run(r)
-                verdict = 'ok'
-            except Exception as error:  # a test's failure is reported, whatever it is
-                failed += 1
-                verdict = 'FAILED: %s: %s' % (type(error).__name__, error)
-                if os.environ.get('RAISE'):
-                    import traceback
-                    traceback.print_exc()
-            print('%-75s %5.1f s %s' % (run.__name__.replace('_', ' '), time.monotonic() - start,
-                                        verdict), flush=True)
-        if failed:
-            with open(os.path.join(r.dir, 'log', 'sealrelayd.log'), encoding='utf-8',
-                      errors='replace') as log:
-                print('--- sealrelayd.log\n' + ''.join(log.readlines()[-40:]))
-    print('%d passed, %d failed' % (len(cases) - failed, failed))
-    return 1 if failed else 0
+        return stage.run(cases, r, r.inbox.fresh, os.path.join(r.dir, 'log', 'sealrelayd.log'))
 
 
 if __name__ == '__main__':

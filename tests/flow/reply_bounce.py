@@ -19,6 +19,7 @@ import marked
 import relay
 import replies
 import reply as single
+import stage
 from reply import STUB, Conversation, arrived
 
 CASES = []
@@ -343,7 +344,6 @@ def the_operator_sees_a_reply_as_one(r):
 
 
 def main(build, names):
-    failed = 0
     cases = [run for run in CASES if not names or run.__name__ in names]
     with relay.Relay(build, {'RAISED': 'yes'}) as r:
         r.next_hop = hop.Hop(r)
@@ -353,27 +353,8 @@ def main(build, names):
         r.configure('sealrelayd', 'verdict', 'source = rspamd',
                     'rspamd = http://127.0.0.1:%d' % STUB.port, 'timeout = 2s')
         r.restart('sealrelayd')
-        for run in cases:
-            r.inbox.fresh()
-            start = time.monotonic()
-            try:
-                run(r)
-                verdict = 'ok'
-            except Exception as error:  # a test's failure is reported, whatever it is
-                failed += 1
-                verdict = 'FAILED: %s: %s' % (type(error).__name__, error)
-                if os.environ.get('RAISE'):
-                    import traceback
-                    traceback.print_exc()
-                tidy(r)
-            print('%-75s %5.1f s %s' % (run.__name__.replace('_', ' '), time.monotonic() - start,
-                                        verdict), flush=True)
-        if failed:
-            with open(os.path.join(r.dir, 'log', 'sealrelayd.log'), encoding='utf-8',
-                      errors='replace') as log:
-                print('--- sealrelayd.log\n' + ''.join(log.readlines()[-40:]))
-    print('%d passed, %d failed' % (len(cases) - failed, failed))
-    return 1 if failed else 0
+        return stage.run(cases, r, r.inbox.fresh, os.path.join(r.dir, 'log', 'sealrelayd.log'),
+                         tidy)
 
 
 if __name__ == '__main__':

@@ -18,6 +18,7 @@ import outages
 import relay
 import replies
 import reply as single
+import stage
 from reply import ALIAS, MAILBOX, PASS, REFUSED, STUB, Conversation, arrived
 
 CASES = []
@@ -490,30 +491,10 @@ def prepare(r):
 
 
 def main(build, names):
-    failed = 0
     cases = [run for run in CASES if not names or run.__name__ in names]
     with relay.Relay(build, {'RAISED': 'yes'}) as r:
         prepare(r)
-        for run in cases:
-            r.inbox.fresh()
-            start = time.monotonic()
-            try:
-                run(r)
-                verdict = 'ok'
-            except Exception as error:  # a test's failure is reported, whatever it is
-                failed += 1
-                verdict = 'FAILED: %s: %s' % (type(error).__name__, error)
-                if os.environ.get('RAISE'):
-                    import traceback
-                    traceback.print_exc()
-            print('%-75s %5.1f s %s' % (run.__name__.replace('_', ' '), time.monotonic() - start,
-                                        verdict), flush=True)
-        if failed:
-            with open(os.path.join(r.dir, 'log', 'sealrelayd.log'), encoding='utf-8',
-                      errors='replace') as log:
-                print('--- sealrelayd.log\n' + ''.join(log.readlines()[-40:]))
-    print('%d passed, %d failed' % (len(cases) - failed, failed))
-    return 1 if failed else 0
+        return stage.run(cases, r, r.inbox.fresh, os.path.join(r.dir, 'log', 'sealrelayd.log'))
 
 
 if __name__ == '__main__':

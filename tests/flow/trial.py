@@ -15,6 +15,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../
 import judge
 import mail
 import relay
+import stage
 
 CASES = []
 
@@ -183,19 +184,8 @@ def a_catch_all_makes_no_alias_unless_asked(r):
 
 
 def main(build):
-    failed = 0
     with relay.Relay(build) as r:
-        for run in CASES:
-            r.inbox.fresh()
-            try:
-                run(r)
-                verdict = 'ok'
-            except Exception as error:  # a test's failure is reported, whatever it is
-                failed += 1
-                verdict = 'FAILED: %s: %s' % (type(error).__name__, error)
-            print('%-70s %s' % (run.__name__.replace('_', ' '), verdict), flush=True)
-    print('%d passed, %d failed' % (len(CASES) - failed, failed))
-    return 1 if failed else 0
+        return stage.run(CASES, r, r.inbox.fresh, os.path.join(r.dir, 'log'))
 
 
 if __name__ == '__main__':

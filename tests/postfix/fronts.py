@@ -3,7 +3,6 @@
 after_queue.py. Every message that arrives is judged; nothing may leave for a forged sender."""
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import judge
 import mail
 import opener
 import relay
+import stage
 
 MESSAGES, SESSIONS = 1000, 20
 STRANGER = 'bob@shop.example.net'
@@ -269,25 +269,7 @@ def main(arguments, kind, cases):
     """arguments: the build folder, then the names of cases; all of them when there is none"""
     build, names = arguments[1], arguments[2:]
     cases = [case for case in cases if not names or case.__name__ in names]
-    failed = 0
     with relay.Relay(build) as instance, front.Front(instance, kind) as postfix:
         b = Bench(instance, postfix)
-        for run in cases:
-            instance.inbox.fresh()
-            start = time.monotonic()
-            try:
-                run(b)
-                verdict = 'ok'
-            except Exception as error:  # a test's failure is reported, whatever it is
-                failed += 1
-                verdict = 'FAILED: %s: %s' % (type(error).__name__, error)
-            print('%-70s %5.1f s %s' % (run.__name__.replace('_', ' '), time.monotonic() - start,
-                                        verdict), flush=True)
-        if failed:
-            print('--- front\n%s' % ''.join(postfix.log().splitlines(True)[-40:]))
-            for name in sorted(os.listdir(os.path.join(instance.dir, 'log'))):
-                with open(os.path.join(instance.dir, 'log', name), encoding='utf-8',
-                          errors='replace') as log:
-                    print('--- %s\n%s' % (name, ''.join(log.readlines()[-25:])))
-    print('%d passed, %d failed' % (len(cases) - failed, failed))
-    return 1 if failed else 0
+        return stage.run(cases, b, instance.inbox.fresh, os.path.join(instance.dir, 'log'),
+                         lambda _: print('--- front\n' + postfix.log()[-8000:]))

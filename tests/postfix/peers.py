@@ -3,7 +3,6 @@
 messages each way, of many shapes; each arrives once, judged."""
 import os
 import sys
-import time
 import uuid
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../support'))
@@ -12,6 +11,7 @@ import mail
 import opener
 import peer
 import relay
+import stage
 
 MESSAGES, SESSIONS = 50, 5
 
@@ -120,21 +120,8 @@ CASES = [exim_in_front_over_lmtp, exim_in_front_over_smtp, opensmtpd_in_front_ov
 
 def main(build, names):
     cases = [case for case in CASES if not names or case.__name__ in names]
-    failed = 0
     with relay.Relay(build) as r:
-        for run in cases:
-            r.inbox.fresh()
-            start = time.monotonic()
-            try:
-                run(r)
-                verdict = 'ok'
-            except Exception as error:  # a test's failure is reported, whatever it is
-                failed += 1
-                verdict = 'FAILED: %s: %s' % (type(error).__name__, error)
-            print('%-70s %5.1f s %s' % (run.__name__.replace('_', ' '), time.monotonic() - start,
-                                        verdict), flush=True)
-    print('%d passed, %d failed' % (len(cases) - failed, failed))
-    return 1 if failed else 0
+        return stage.run(cases, r, r.inbox.fresh, os.path.join(r.dir, 'log'))
 
 
 if __name__ == '__main__':

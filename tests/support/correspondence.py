@@ -5,13 +5,13 @@ import email.utils
 import os
 import re
 import sys
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../verdict'))
 import judge
 import mail
 import replies
 import sink
+import stage
 from stub_rspamd import Stub, answer, symbol
 
 MAILBOX = 'jane.roe@home.example'
@@ -109,26 +109,7 @@ def notice(r):
 
 
 def run(r, cases):
-    """All cases, whatever becomes of those before; how many failed."""
-    failed = 0
-    for case in cases:
-        start_s = time.monotonic()
+    def before():
         r.wait_until(lambda: not r.sealctl('queue', 'list'), 'the queue is empty')
         r.sink.drain(MAILBOX)
-        try:
-            case(r)
-            verdict = 'ok'
-        except Exception as error:  # a test's failure is reported, whatever it is
-            failed += 1
-            verdict = 'FAILED: %s: %s' % (type(error).__name__, error)
-            if os.environ.get('RAISE'):
-                import traceback
-                traceback.print_exc()
-        print('%-75s %5.1f s %s' % (case.__name__.replace('_', ' '), time.monotonic() - start_s,
-                                    verdict), flush=True)
-    if failed:
-        with open(os.path.join(r.dir, 'log', 'sealrelayd.log'), encoding='utf-8',
-                  errors='replace') as log:
-            print('--- sealrelayd.log\n' + ''.join(log.readlines()[-40:]))
-    print('%d passed, %d failed' % (len(cases) - failed, failed))
-    return 1 if failed else 0
+    return stage.run(cases, r, before, os.path.join(r.dir, 'log', 'sealrelayd.log'))

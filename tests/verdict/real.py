@@ -13,6 +13,7 @@ import front
 import judge
 import mail
 import relay
+import stage
 from real_rspamd import Key, Resolver, Rspamd
 
 GOOD = '192.0.2.10'   # every domain with an SPF record sends from here
@@ -167,7 +168,7 @@ TABLE = [
 
 
 @case
-def real_records_and_signatures_give_the_verdicts_of_the_table(r, _):
+def real_records_and_signatures_give_the_verdicts_of_the_table(r):
     failed = []
     for what, data, client, mail_from, want, verdict, marked in TABLE:
         code, text = send(r, data, client, mail_from, 'reject.example')
@@ -186,14 +187,14 @@ def real_records_and_signatures_give_the_verdicts_of_the_table(r, _):
 
 
 @case
-def what_the_filter_rejects_is_refused_or_flagged(r, _):
+def what_the_filter_rejects_is_refused_or_flagged(r):
     data = message('bare.example', GTUBE)
     code, text = send(r, data, GOOD, 'bob@bare.example')
     assert code == 550 and '5.7.1' in text, (code, text)
 
 
 @case
-def a_forger_cannot_buy_time_with_slow_name_servers(r, _):
+def a_forger_cannot_buy_time_with_slow_name_servers(r):
     forged = message('reject.example')
     for number in range(4):
         forged = KEYS['other.example'].sign(forged, 'd%d.silent.example' % number)
@@ -215,7 +216,7 @@ ODD = [b'\r\n', b'\r\nbody\r\n', b'X\r\n\r\n', b'Subject: x\r\n\r\n' + b'\xff' *
 
 
 @case
-def odd_messages_are_judged_like_any_other(r, _):
+def odd_messages_are_judged_like_any_other(r):
     for number, data in enumerate(ODD):
         code, text = send(r, data, GOOD, 'bob@bare.example')
         assert code in (250, 550), (number, code, text)
@@ -243,7 +244,7 @@ BEHIND_A_FRONT = [  # message, client, envelope sender, verdict or None for drop
 
 
 @case
-def the_field_of_a_milter_in_the_front_is_believed_and_a_forged_one_is_not(r, rspamd):
+def the_field_of_a_milter_in_the_front_is_believed_and_a_forged_one_is_not(r):
     """Postfix, rspamd as its milter, and the relay behind its queue; XCLIENT stands for clients."""
     path = os.path.join(r.dir, 'etc', 'sealrelayd.conf')
     with open(path, encoding='ascii') as conf:
@@ -255,7 +256,7 @@ def the_field_of_a_milter_in_the_front_is_believed_and_a_forged_one_is_not(r, rs
     with front.Front(r, 'after-queue') as postfix:
         postfix.postfix('stop')
         judge.run(['postconf', '-c', postfix.etc, '-e',
-                   'smtpd_milters=inet:127.0.0.1:%d' % rspamd.milter_port,
+                   'smtpd_milters=inet:127.0.0.1:%d' % r.rspamd.milter_port,
                    'smtpd_authorized_xclient_hosts=127.0.0.1'])
         postfix.postfix('start')
         front.until(lambda: front.listens(postfix.port), 'the front listens')
@@ -277,13 +278,13 @@ def the_field_of_a_milter_in_the_front_is_believed_and_a_forged_one_is_not(r, rs
 
 
 @case
-def rspamd_may_be_away_and_comes_back(r, rspamd):
+def rspamd_may_be_away_and_comes_back(r):
     data = signed(message('reject.example'), 'reject.example')
-    rspamd.stop()
+    r.rspamd.stop()
     code, text = send(r, data, GOOD, 'bob@reject.example')
     assert code == 250, text
     assert verdict_of(r, data) == ('unchecked; reason=rspamd-away', False)
-    rspamd.start()
+    r.rspamd.start()
     data = signed(message('reject.example'), 'reject.example')
     code, text = send(r, data, GOOD, 'bob@reject.example')
     assert code == 250, text
@@ -291,7 +292,7 @@ def rspamd_may_be_away_and_comes_back(r, rspamd):
 
 
 @case
-def rspamd_keeps_no_trace_of_a_message(r, rspamd):
+def rspamd_keeps_no_trace_of_a_message(r):
     marker = 'm' + uuid.uuid4().hex
     data = message('bare.example', marker.encode() + b'\r\n',
                    b'%s <%s@bare.example>' % (marker.encode(), marker.encode()))
@@ -299,19 +300,17 @@ def rspamd_keeps_no_trace_of_a_message(r, rspamd):
     code, text = send(r, data, GOOD, marker + '@bare.example')
     assert code == 250, text
     r.inbox.wait()
-    rspamd.stop()
-    for folder, _, names in os.walk(rspamd.folder):
+    r.rspamd.stop()
+    for folder, _, names in os.walk(r.rspamd.folder):
         for name in names:
             path = os.path.join(folder, name)
             if os.path.isfile(path):
                 with open(path, 'rb') as file:
                     assert marker.encode() not in file.read(), path
-    rspamd.start()
+    r.rspamd.start()
 
 
 def main(build, cases=None):
-    failed = 0
-    cases = cases or CASES
     folder = tempfile.mkdtemp(prefix='sealrelay-rspamd.')
     os.chmod(folder, 0o755)
     resolver = Resolver(folder, RECORDS)
@@ -327,28 +326,14 @@ def main(build, cases=None):
                 conf.write('[verdict]\nsource = rspamd\nrspamd = http://127.0.0.1:%d\n'
                            % rspamd.port)
             r.restart('sealrelayd')
-            for run in cases:
-                r.inbox.fresh()
-                start = time.monotonic()
-                try:
-                    run(r, rspamd)
-                    verdict = 'ok'
-                except Exception as error:  # a test's failure is reported, whatever it is
-                    failed += 1
-                    verdict = 'FAILED: %s: %s' % (type(error).__name__, error)
-                print('%-70s %5.1f s %s' % (run.__name__.replace('_', ' '),
-                                            time.monotonic() - start, verdict), flush=True)
-        if failed:
-            with open(os.path.join(inside, 'rspamd.log'), encoding='utf-8',
-                      errors='replace') as log:
-                print('--- rspamd.log\n' + ''.join(log.readlines()[-40:]))
+            r.rspamd = rspamd
+            return stage.run(cases or CASES, r, r.inbox.fresh,
+                             os.path.join(inside, 'rspamd.log'))
     finally:
         if rspamd:
             rspamd.stop()
         resolver.stop()
         shutil.rmtree(folder, ignore_errors=True)
-    print('%d passed, %d failed' % (len(cases) - failed, failed))
-    return 1 if failed else 0
 
 
 if __name__ == '__main__':

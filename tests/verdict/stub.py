@@ -13,6 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../
 import judge
 import mail
 import relay
+import stage
 from stub_rspamd import answer, symbol
 from stub_stage import (STUB, arrived, correspondents, message, profile_of, send,
                         set_policy, use_rspamd, use_source, value)
@@ -460,29 +461,12 @@ def without_a_source_every_message_says_that_it_is_unchecked(r):
 
 
 def main(build, cases=None):
-    failed = 0
-    cases = cases or CASES
     with relay.Relay(build, {'RAISED': 'yes'}) as r:
         r.configure('sealrelayd', 'listen', 'xforward = 127.0.0.0/8')
         r.sealctl('alias', 'add', 'two@relay.example.com', 'alice')
         use_rspamd(r)
-        for run in cases:
-            r.inbox.fresh()
-            start = time.monotonic()
-            try:
-                run(r)
-                verdict = 'ok'
-            except Exception as error:  # a test's failure is reported, whatever it is
-                failed += 1
-                verdict = 'FAILED: %s: %s' % (type(error).__name__, error)
-            print('%-75s %5.1f s %s' % (run.__name__.replace('_', ' '), time.monotonic() - start,
-                                        verdict), flush=True)
-        if failed:
-            with open(os.path.join(r.dir, 'log', 'sealrelayd.log'), encoding='utf-8',
-                      errors='replace') as log:
-                print('--- sealrelayd.log\n' + ''.join(log.readlines()[-40:]))
-    print('%d passed, %d failed' % (len(cases) - failed, failed))
-    return 1 if failed else 0
+        return stage.run(cases or CASES, r, r.inbox.fresh,
+                         os.path.join(r.dir, 'log', 'sealrelayd.log'))
 
 
 if __name__ == '__main__':
