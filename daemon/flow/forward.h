@@ -29,6 +29,7 @@ enum forward_counter {
     FORWARD_REPORT_PASSED,
     FORWARD_REPORT_UNPARSED,
     FORWARD_AUTO_REPLY, /* dropped */
+    FORWARD_ANSWER,     /* to a user's reply: forwarded to its alias */
     FORWARD_NOT_REPORT, /* refused */
     FORWARD_TOLD,       /* failed messages whose sender was told */
     FORWARD_UNTOLD,     /* and those whose sender may not be told */

@@ -6,8 +6,9 @@
  * of LMTP stands a queue that has taken the message already: what SMTP refuses for good is dropped
  * there and counted, for a bounce would carry the content to a sender who may be forged.
  *
- * A transaction is for aliases or for return paths, never for both; one that names a reverse alias
- * is a user's reply, and the user's own aliases in it are dropped. */
+ * A transaction is for aliases or for return paths, never for both; an answer to a user's reply
+ * becomes one for an alias. One that names a reverse alias is a user's reply, and the user's own
+ * aliases in it are dropped. */
 #include "daemon/flow/handler.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/failpoint.h"
@@ -238,9 +239,9 @@ static void abort_all(struct entry *entries, size_t n)
     }
 }
 
-/* A message for return paths: what it says of each is dealt with, and nothing is forwarded. */
-static void on_returned(struct forward *f, const struct receive_transaction *t, struct bytes data,
-                        struct reply *replies)
+/* A message for return paths, no answer: what it says of each is dealt with and not forwarded. */
+static void take_reports(struct forward *f, const struct receive_transaction *t, struct bytes data,
+                         struct reply *replies)
 {
     const struct routes *r = t->handler_data;
     enum err worst = ERR_OK;
@@ -258,6 +259,29 @@ static void on_returned(struct forward *f, const struct receive_transaction *t, 
         replies[0] = handler_answer(f, t, worst, r->n);
 }
 
+/* Whoever answers writes to one return path. False: it is dealt with. */
+static bool is_answer(struct forward *f, const struct receive_transaction *t, struct bytes data,
+                      struct reply *replies)
+{
+    const struct routes *r = t->handler_data;
+    id_text about;
+    enum err e = ERR_NOT_FOUND;
+
+    memcpy(about, r->items[0].returned, sizeof about);
+    err_note_clear();
+    if (r->n == 1)
+        e = returned_answer(f, data, &r->items[0]);
+    if (e == ERR_NOT_FOUND) {
+        take_reports(f, t, data, replies);
+        return false;
+    }
+    log_event(e ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "flow.answer", t->id, e, -1, "about=%s",
+              about);
+    if (e)
+        replies[0] = handler_answer(f, t, e, 1);
+    return !e;
+}
+
 static void on_message(void *ctx, struct receive_transaction *t, struct bytes data,
                        int64_t deadline_mono_ms, struct reply *replies)
 {
@@ -270,9 +294,8 @@ static void on_message(void *ctx, struct receive_transaction *t, struct bytes da
     enum err worst = ERR_OK;
     enum err judged;
 
-    if (n && r->items[0].kind == POLICY_RETURN_PATH) {
+    if (n && r->items[0].kind == POLICY_RETURN_PATH && !is_answer(f, t, data, replies)) {
         free(entries);
-        on_returned(f, t, data, replies);
         return;
     }
     if (n && is_reply(r)) {
@@ -298,6 +321,8 @@ static void on_message(void *ctx, struct receive_transaction *t, struct bytes da
         abort_all(entries, n);
     else
         commit_all(f, t->id, entries, n);
+    if (r->items[0].return_path[0] && !entries[0].result)
+        atomic_fetch_add(&f->counters[FORWARD_ANSWER].n, 1);
     for (size_t i = 0; i < n; i++) {
         enum err e = entries[entries[i].duplicate ? entries[i].same_as : i].result;
 
@@ -328,8 +353,9 @@ void forward_counters_name(struct forward *f)
     static const char *const names[FORWARD_COUNTERS] = {
         [FORWARD_REPORT_FAILED] = "failed",    [FORWARD_REPORT_DELAYED] = "delayed",
         [FORWARD_REPORT_PASSED] = "passed",    [FORWARD_REPORT_UNPARSED] = "unparsed",
-        [FORWARD_AUTO_REPLY] = "auto_replies", [FORWARD_NOT_REPORT] = "refused",
-        [FORWARD_TOLD] = "senders_told",       [FORWARD_UNTOLD] = "senders_not_told",
+        [FORWARD_AUTO_REPLY] = "auto_replies", [FORWARD_ANSWER] = "answers",
+        [FORWARD_NOT_REPORT] = "refused",      [FORWARD_TOLD] = "senders_told",
+        [FORWARD_UNTOLD] = "senders_not_told",
     };
 
     for (size_t i = 0; i < FORWARD_COUNTERS; i++)

@@ -6,6 +6,7 @@
 #include "daemon/base/failpoint.h"
 #include "daemon/flow/parcel.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -128,10 +129,33 @@ static enum err map_address(struct forward *f, const struct forward_job *job, st
     return ERR_OK;
 }
 
+/* Whoever answers writes to the return path; the user knows the alias behind it. */
+static enum err alias_put(const struct mailbox_list *list, const char *return_path,
+                          const char *alias)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        struct mailbox *m = &list->items[i];
+        char *before = m->addr;
+
+        if (strcasecmp(before, return_path) != 0)
+            continue;
+        m->addr = strdup(alias);
+        free(before);
+        free(m->name);
+        m->name = NULL;
+        if (!m->addr)
+            return ERR_NOMEM;
+    }
+    return ERR_OK;
+}
+
 enum err parcel_map(struct forward *f, const struct forward_job *job, struct parcel *p)
 {
     const struct mailbox_list *lists[] = {&p->parties.reply_to, &p->parties.to, &p->parties.cc};
     enum err e = ERR_OK;
+
+    for (size_t l = 0; !e && job->route->return_path[0] && l < sizeof lists / sizeof *lists; l++)
+        e = alias_put(lists[l], job->route->return_path, p->alias.address);
 
     map_add(p, parcel_sender_address(job, p), p->sender.row.reverse);
     for (size_t l = 0; l < sizeof lists / sizeof *lists; l++)

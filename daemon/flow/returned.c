@@ -7,6 +7,7 @@
 #include "daemon/base/log.h"
 #include "daemon/flow/blob.h"
 #include "daemon/flow/bounce.h"
+#include "daemon/flow/origin.h"
 #include "daemon/message/report.h"
 
 #include <string.h>
@@ -44,6 +45,7 @@ static enum err report_take(struct forward *f, const char *about, const struct r
 {
     switch (report->kind) {
     case REPORT_NONE:
+    case REPORT_OTHER:
         count(f, FORWARD_AUTO_REPLY);
         return ERR_OK;
     case REPORT_PASSED:
@@ -80,4 +82,48 @@ enum err returned_take(struct forward *f, const struct receive_transaction *t, c
               "flow.returned", t->id, e, -1, "about=%s report=%s status=%s", about,
               report_kind_name(report.kind), report.status[0] ? report.status : "-");
     return e;
+}
+
+static bool is_report(struct bytes data)
+{
+    CLEANUP(message_clear) struct message m = {0};
+    struct report report = {.kind = REPORT_UNPARSED};
+
+    if (!message_parse(data, &m))
+        report_read(&m, &report);
+    err_note_clear();
+    return report.kind != REPORT_NONE;
+}
+
+/* The alias that a reply left under. */
+static enum err replied_alias(struct forward *f, const char *id, address_text out)
+{
+    CLEANUP(buf_clear) struct buf sealed = {0};
+    enum queue_direction direction = QUEUE_NOTICE;
+    struct origin o;
+    enum err e = queue_origin(f->queue, id, &direction, &sealed);
+
+    if (!e && direction != QUEUE_REPLY)
+        return ERR_NOT_FOUND;
+    e = e ? e : origin_open(f->store, id, buf_bytes(&sealed), &o);
+    if (e)
+        return e == ERR_TAMPERED ? ERR_NOT_FOUND : e;
+    memcpy(out, o.alias, sizeof o.alias);
+    return ERR_OK;
+}
+
+enum err returned_answer(struct forward *f, struct bytes data, struct policy_route *route)
+{
+    struct policy_route to;
+    address_text alias;
+    enum err e = is_report(data) ? ERR_NOT_FOUND : replied_alias(f, route->returned, alias);
+
+    e = e ? e : policy_recipient(&f->policy, alias, clock_now_s(), &to);
+    if (e == ERR_NO_ALIAS || (!e && to.kind != POLICY_ALIAS))
+        e = ERR_NOT_FOUND;
+    if (e)
+        return e;
+    memcpy(to.return_path, route->address, sizeof to.return_path);
+    *route = to;
+    return ERR_OK;
 }

@@ -17,6 +17,8 @@ const char *report_kind_name(enum report_kind k)
     switch (k) {
     case REPORT_NONE:
         return "none";
+    case REPORT_OTHER:
+        return "other";
     case REPORT_PASSED:
         return "passed";
     case REPORT_DELAYED:
@@ -211,6 +213,13 @@ static void parts_read(struct bytes body, struct bytes boundary, struct report *
 
 /* ---- reports without one ---- */
 
+static bool is_from_system(const struct message *m)
+{
+    const struct message_field *f = message_find(m, "From", 0);
+
+    return f && (has_words(f->value, "mailer-daemon@") || has_words(f->value, "postmaster@"));
+}
+
 static bool subject_says_failed(const struct message *m)
 {
     static const char *const subjects[] = {
@@ -271,9 +280,12 @@ void report_read(const struct message *m, struct report *out)
         if (of.len == 0 || bytes_equal_nocase(of, "delivery-status") ||
             bytes_equal_nocase(of, "global-delivery-status"))
             parts_read(m->body, parameter(f->value, "boundary"), out);
+        else
+            out->kind = REPORT_OTHER;
         return;
     }
-    if (message_find(m, "X-Failed-Recipients", 0) || subject_says_failed(m) || body_says_failed(m))
+    if (message_find(m, "X-Failed-Recipients", 0) || is_from_system(m) || subject_says_failed(m) ||
+        body_says_failed(m))
         out->kind = REPORT_UNPARSED;
 }
 

@@ -14,7 +14,8 @@
 #define REPORT_DIAGNOSTIC_MAX 160 /* characters */
 
 enum report_kind {
-    REPORT_NONE,     /* no report about a delivery */
+    REPORT_NONE,     /* no report */
+    REPORT_OTHER,    /* one about something else than a delivery: receipt, complaint */
     REPORT_PASSED,   /* delivered, relayed or expanded */
     REPORT_DELAYED,  /* tried again by whoever has it */
     REPORT_FAILED,   /* for one recipient at least */
@@ -30,7 +31,8 @@ struct report {
 
 /* report_read - of several recipients the worst is told, and of several failures the first with a
  * status of class 5. A report in the words of Postfix, Exim or qmail without a part to be read by
- * machines is REPORT_UNPARSED. Never fails. */
+ * machines is REPORT_UNPARSED, and so is what a mail system's own address has written. Never fails.
+ */
 void report_read(const struct message *m, struct report *out);
 
 /* report_is_automatic - does the message say that no person has written it? Auto-Submitted other

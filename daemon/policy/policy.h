@@ -30,6 +30,8 @@ struct policy_route {
     struct store_correspondent correspondent; /* of a reverse alias; of a first mail its address is
                                                  set and nothing else */
     id_text returned; /* of a return path: the id of the message that left with it */
+    address_text
+        return_path; /* of an alias: where an answer came in that is sealed for it; or "" */
 };
 
 /* policy_recipient - may mail for this address be taken?

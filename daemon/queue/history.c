@@ -189,6 +189,24 @@ enum err queue_failure_next(struct queue *q, int64_t after, struct queue_failure
     return ERR_OK;
 }
 
+enum err queue_origin(struct queue *q, const char *id, enum queue_direction *direction_out,
+                      struct buf *origin_out)
+{
+    CLEANUP(sql_release) struct sql *db = sql_hold(q->read);
+    CLEANUP(sql_reset) sqlite3_stmt *st = NULL;
+    enum err e = sql_query(db, &st,
+                           "SELECT direction, origin FROM entry WHERE id = ?1"
+                           " UNION ALL SELECT direction, origin FROM history WHERE id = ?1 LIMIT 1",
+                           "t", id);
+
+    e = e ? e : sql_step(db, st);
+    if (e)
+        return e;
+    buf_append_bytes(origin_out, sql_blob(st, 1));
+    *direction_out = (enum queue_direction)sqlite3_column_int(st, 0);
+    return buf_error(origin_out);
+}
+
 static enum err told_run(struct queue *q, struct job *j)
 {
     return history_told(q, j->data);

@@ -180,6 +180,11 @@ enum err queue_failure_next(struct queue *q, int64_t after, struct queue_failure
 /* queue_failure_close - it is dealt with; durable. Errors: ERR_WRONG_STATE (it was already). */
 enum err queue_failure_close(struct queue *q, const char *id);
 
+/* queue_origin - what was given with the envelope of a message, waiting or gone.
+ *   origin_out  given; empty where there was none. Errors: ERR_NOT_FOUND. */
+enum err queue_origin(struct queue *q, const char *id, enum queue_direction *direction_out,
+                      struct buf *origin_out);
+
 /* ---- the operator ---- */
 
 typedef enum err (*queue_item_fn)(void *ctx, const struct queue_item *item);

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Replies that come back: refused by the next hop, or taken and reported by a real Postfix, which
-returns the content in clear. The user is told by sealed mail in our own words, once; nothing that
-came back is kept or passed on, and nobody is suspended for it. A script plays rspamd."""
+returns the content in clear. The user is told by sealed mail in our own words, once; no report that
+came back is kept or passed on, and nobody is suspended for it. Answers of responders are sealed for
+the alias. A script plays rspamd."""
 import email
 import email.policy
+import glob
 import os
 import re
 import subprocess
@@ -14,18 +16,20 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '../support'))
 import front
 import hop
+import judge
 import mail
 import marked
 import relay
 import replies
 import reply as single
 import stage
-from reply import STUB, Conversation, arrived
+from reply import ALIAS, STUB, Conversation, arrived, receive
 
 CASES = []
 DAVE = 'dave@shop.example.net'
 THERE = [name + '@shop.example.net' for name in ('bob', 'carol')]
-AUTOMATIC = b'Auto-Submitted: auto-replied\r\n'
+SAMPLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../fuzz/corpus/report_fuzz')
+SAY_SO = ('answer-gmail', 'answer-outlook', 'answer-sieve')  # in Auto-Submitted
 
 
 def case(function):
@@ -233,19 +237,121 @@ def delays_successes_and_forged_reports_change_nothing(r):
     assert not r.inbox.wait(1, 2) and not sent.on_disk(r)
 
 
+def sample(name, path, **header):
+    """What a real system wrote, as Dave's answer to the return path."""
+    with open(os.path.join(SAMPLES, name + '.eml'), 'rb') as file:
+        data = mail.to_crlf(file.read()).replace(b'alice@home.example.com', DAVE.encode())
+    fields = {'To': path, 'Message-ID': replies.fresh_id('shop.example.net'), **header}
+    if b'\nTo: ' in data:
+        data = data.replace(b'b-code@relay.example.com', fields.pop('To').encode())
+    if b'Message-ID: ' in data:
+        del fields['Message-ID']
+    return b''.join(b'%s: %s\r\n' % (n.encode(), v.encode()) for n, v in fields.items()) + data
+
+
+def difference(r, before):
+    after = returned(r)
+    return {name: after[name] - before[name] for name in after if after[name] != before[name]}
+
+
+def answered(r, talk, path):
+    """The one sealed message in the mailbox: (its outer header, what was signed)."""
+    found = r.inbox.wait()
+    assert len(found) == 1, '%d arrived' % len(found)
+    with open(found[0], 'rb') as file:
+        data = mail.to_crlf(file.read())
+    inner, _ = r.user.open(data)
+    outer, body = mail.split(data)
+    assert judge.from_address(outer) == judge.from_address(inner) == talk.reverse
+    assert email.message_from_bytes(outer, policy=email.policy.default)['To'] == ALIAS, outer
+    # Return-Path is of the message's own way to the mailbox
+    assert path[:36].encode() not in (outer + inner).lower(), (outer, inner)
+    assert b'away' not in body and b'Hello' not in body
+    return outer, inner
+
+
 @case
-def automatic_answers_to_a_return_path_are_counted_and_people_refused(r):
+def answers_of_machines_and_people_come_as_mail_for_the_alias(r):
+    """RFC 3834 4: responders write to the return path, most of them without a sender."""
+    talk = Conversation(r, 'dave')
+    sent = Sent(r, talk)
+    got = email.message_from_bytes(talk.box.next(), policy=email.policy.default)
+    path = got['Return-Path'].strip('<>')
+    r.inbox.fresh()
+    names = sorted(os.path.basename(p)[:-4] for p in glob.glob(SAMPLES + '/answer-*.eml'))
+    assert len(names) == 6, names
+    for name in names:
+        for mail_from in ('', DAVE):
+            before = returned(r)
+            sent_on(r, path, sample(name, path, **{'In-Reply-To': got['Message-ID']}), mail_from)
+            outer, inner = answered(r, talk, path)
+            header, body = mail.split(inner)
+            for fields in (outer, header):
+                assert mail.field_value(fields, b'In-Reply-To').decode() == sent.ident, fields
+            assert body.strip() in (b'I am away until Monday.', b'Hello yourself.'), body
+            to = [value for field, value in mail.fields(header) if field.lower() == b'to']
+            assert len(to) == 1 and to[0].count(ALIAS.encode()) == 1, to
+            marks = [mail.field_value(fields, b'Auto-Submitted') for fields in (outer, header)]
+            assert (b'auto-' in (marks[0] or b'')) == (name in SAY_SO), (name, marks)
+            assert difference(r, before) == {'answers': 1}, (name, difference(r, before))
+    again = receive(r, replies.fresh_id('shop.example.net'), talk.address)
+    assert judge.from_address(mail.split(again)[0]) == talk.reverse
+
+
+@case
+def nobody_is_told_of_an_answer_that_cannot_be_delivered(r):
     sent = Sent(r, Conversation(r, 'dave'))
     path = sent.return_path(r)
     r.inbox.fresh()
     before = returned(r)
-    answer = b'From: <%s>\r\nTo: <%s>\r\nSubject: away\r\n' % (DAVE.encode(), path.encode())
-    sent_on(r, path, answer + AUTOMATIC + b'\r\nI am away.\r\n', mail_from='')
-    sent_on(r, path, answer + AUTOMATIC + b'\r\nI am away.\r\n', mail_from=DAVE)
-    sent_on(r, path, answer + b'\r\nHello yourself.\r\n', mail_from=DAVE, want=550)
-    after = returned(r)
-    assert after['auto_replies'] == before['auto_replies'] + 2, after
-    assert after['refused'] == before['refused'] + 1, after
+    r.next_hop.has(DAVE, *THERE, refuses=True)
+    sent_on(r, path, sample('answer-sieve', path))
+    r.wait_until(lambda: difference(r, before).get('senders_not_told'), 'it failed')
+    r.next_hop.has(hop.USER, DAVE, *THERE)
+    assert difference(r, before) == {'answers': 1, 'senders_not_told': 1}
+    sent.talk.box.nothing()
+    tidy(r)
+
+
+@case
+def reports_and_receipts_are_never_passed_on(r):
+    sent = Sent(r, Conversation(r, 'dave'))
+    path = sent.return_path(r)
+    r.inbox.fresh()
+    before = returned(r)
+    for name in ('read-receipt', 'exim-old', 'qmail', 'report-without-status'):
+        sent_on(r, path, sample(name, path))
+    sent_on(r, path, b'From: <postmaster@shop.example.net>\r\nSubject: Nicht zustellbar\r\n\r\n'
+            b'Das Postfach gibt es nicht.\r\n')
+    sent_on(r, path, sample('postfix-failed', path), mail_from=DAVE)
+    for name in ('read-receipt', 'postfix-expired', 'qmail'):
+        sent_on(r, path, sample(name, path), mail_from=DAVE, want=550)
+    assert difference(r, before) == {'auto_replies': 2, 'unparsed': 4, 'refused': 3}
+    assert not r.inbox.wait(1, 2)
+
+
+@case
+def an_answer_for_an_alias_that_is_gone_or_out_of_use_waits_or_ends(r):
+    alias = 'gone@relay.example.com'
+    r.sealctl('alias', 'add', alias, 'alice')
+    sent = Sent(r, Conversation(r, 'dave', alias=alias))
+    path = sent.return_path(r)
+    r.inbox.fresh()
+    profile = r.sealctl('profile', 'list')[0]['profile']
+    before = returned(r)
+    r.sealctl('profile', 'suspend', profile)
+    sent_on(r, path, sample('answer-sieve', path), want=450)
+    r.sealctl('profile', 'resume', profile)
+    r.sealctl('profile', 'notify', profile)
+    r.sealctl('profile', 'activate', profile, r.code(r.user))
+    r.inbox.wait()
+    assert difference(r, before) == {}
+    sent_on(r, path, sample('answer-sieve', path))
+    assert r.inbox.wait()
+    r.sealctl('alias', 'remove', alias, '--yes')
+    sent_on(r, path, sample('answer-sieve', path))
+    sent_on(r, path, sample('answer-person', path), mail_from=DAVE, want=550)
+    assert difference(r, before) == {'answers': 1, 'auto_replies': 1, 'refused': 1}
     assert not r.inbox.wait(1, 2)
 
 

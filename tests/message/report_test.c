@@ -41,7 +41,7 @@ static const struct {
     {"global-base64", REPORT_FAILED, "5.2.2", "", false},
     {"report-without-status", REPORT_UNPARSED, "", "", false},
     {"folded-status", REPORT_FAILED, "5.7.1", "554 5.7.1 refused ? here", false},
-    {"read-receipt", REPORT_NONE, "", "", false},
+    {"read-receipt", REPORT_OTHER, "", "", false},
     {"answer-outlook", REPORT_NONE, "", "", true},
     {"answer-gmail", REPORT_NONE, "", "", true},
     {"answer-sieve", REPORT_NONE, "", "", true},

@@ -173,6 +173,34 @@ static void a_report_fails_a_delivered_message_once(void **state)
     assert_int_equal(show(1).state, QUEUE_FAILED);
 }
 
+static void the_origin_of_a_message_is_known_while_it_waits_and_when_it_is_gone(void **state)
+{
+    id_text id;
+
+    (void)state;
+    message_id(1, id);
+    put_with_origin(1, QUEUE_REPLY, NULL, ERR_OK);
+    put_with_origin(2, QUEUE_FORWARD, NULL, ERR_OK);
+    for (int gone = 0; gone < 2; gone++) {
+        CLEANUP(buf_clear) struct buf origin = {0};
+        enum queue_direction direction = QUEUE_NOTICE;
+
+        if (gone)
+            end_at(1, OUTCOME_DONE, "250 2.0.0 Ok", NOW);
+        assert_int_equal(queue_origin(fixture.queue, id, &direction, &origin), ERR_OK);
+        assert_int_equal(direction, QUEUE_REPLY);
+        assert_true(bytes_equal(buf_bytes(&origin), bytes_of(ORIGIN)));
+    }
+    {
+        CLEANUP(buf_clear) struct buf none = {0};
+        enum queue_direction direction = QUEUE_NOTICE;
+
+        message_id(3, id);
+        assert_int_equal(queue_origin(fixture.queue, id, &direction, &none), ERR_NOT_FOUND);
+        assert_int_equal(none.len, 0);
+    }
+}
+
 static void a_report_may_be_quicker_than_the_answer_to_the_delivery(void **state)
 {
     CLEANUP(queue_failure_clear) struct queue_failure f = {0};
@@ -326,6 +354,7 @@ int main(void)
         CASE(a_delivered_message_is_known_by_its_id),
         CASE(a_message_is_known_at_every_instant_of_its_delivery),
         CASE(a_report_fails_a_delivered_message_once),
+        CASE(the_origin_of_a_message_is_known_while_it_waits_and_when_it_is_gone),
         CASE(a_report_may_be_quicker_than_the_answer_to_the_delivery),
         CASE(our_own_failures_are_open_but_never_those_of_notices),
         CASE(an_entry_tried_again_fails_anew_but_is_told_of_once),
