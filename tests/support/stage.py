@@ -13,12 +13,12 @@ def why(error):
                                  at.lineno, at.line)
 
 
-def log_ends(path):
+def log_ends(path, lines=40):
     names = [os.path.join(path, name) for name in os.listdir(path)] if os.path.isdir(path) \
         else [path]
     for name in sorted(names):
         with open(name, encoding='utf-8', errors='replace') as log:
-            print('--- %s\n%s' % (os.path.basename(name), ''.join(log.readlines()[-40:])))
+            print('--- %s\n%s' % (os.path.basename(name), ''.join(log.readlines()[-lines:])))
 
 
 def run(cases, stage, before, logs, after_failure=None):
