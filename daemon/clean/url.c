@@ -2,7 +2,8 @@
 /* url.c - links: which may leave, and what in them must change.
  *
  * Schemes are an allow-list: a client's own (mailbox:, imap:, file:, applewebdata:, content:) name
- * the user's account, folders and machine. RFC 3986, RFC 2392, RFC 6068. */
+ * the user's account, folders and machine. So does a path without a scheme, which leads nowhere
+ * from a mail; only what looks like a host stays. RFC 3986, RFC 2392, RFC 6068. */
 #include "daemon/clean/internal.h"
 
 #include <string.h>
@@ -79,6 +80,22 @@ static void url_trim(struct bytes url, struct buf *out)
             buf_append(out, &url.data[i], 1);
 }
 
+/* "www.example.org/x", "#end"; not "/Users/jane/x.png", "..\jane", "C|/jane". url: no scheme */
+static bool is_place(struct bytes url)
+{
+    CLEANUP(buf_clear) struct buf plain = {0};
+    const struct scan s = {.text = url, .layers = SCAN_PERCENT};
+    size_t host;
+
+    if (url.len && url.data[0] == '#')
+        return true;
+    scan_text_append(&s, 0, url.len, &plain);
+    if (plain.failed || !plain.len || plain.data[0] == '.' || memchr(plain.data, '\\', plain.len))
+        return false;
+    host = strcspn(buf_str(&plain), "/?#|");
+    return memchr(plain.data, '.', host) != NULL;
+}
+
 enum err url_append(struct clean *c, struct bytes raw, struct buf *out, bool *usable)
 {
     CLEANUP(buf_clear) struct buf text = {0};
@@ -97,8 +114,7 @@ enum err url_append(struct clean *c, struct bytes raw, struct buf *out, bool *us
         return buf_error(out);
     }
     len = scheme_len(url);
-    *usable =
-        url.len && url.data[0] != '\\' && (!len || scheme_allowed((struct bytes){url.data, len}));
+    *usable = len ? scheme_allowed((struct bytes){url.data, len}) : is_place(url);
     if (!*usable)
         return ERR_OK;
     if (url.data[0] == '#') {

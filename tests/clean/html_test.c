@@ -61,7 +61,17 @@ static const struct html_case cases[] = {
     {"<img src=applewebdata://x/y><img src='\\\\host\\x'><img src=content://x>", "<img><img><img>"},
     {"<img src='data:image/png;base64,AAAA'><img src='data:text/html,x'>",
      "<img src=\"data:image/png;base64,AAAA\"><img>"},
-    {"<a href=/x/y>", "<a href=\"/x/y\">"},
+    /* without a scheme: paths of the author's machine, and what looks like a host */
+    {"<a href='..\\..\\Users\\jroe\\x'><a href=/Users/jroe/x><a href=//janes-laptop/share>",
+     "<a><a><a>"},
+    {"<img src=./x.png><img src='%2e%2e/jroe'><img src='C|/jroe/x'><img src=Users/jroe/x.png>",
+     "<img><img><img><img>"},
+    {"<img src='www.example.org\\jroe'><img src='\t/jroe'><img srcset='/jroe/x.png 2x'>",
+     "<img><img><img>"},
+    {"<a href=www.example.org/x/y><a href=bob@corp.example><a href='http://x.example/a\\b'>",
+     "<a href=\"www.example.org/x/y\"><a href=\"bob@corp.example\">"
+     "<a href=\"http://x.example/a\\b\">"},
+    {"<p style=\"background:url('../jroe/x.png')\">", "<p style=\"background:url()\">"},
     {"<blockquote type=cite cite=mid:x@y>", "<blockquote type=\"cite\">"},
     /* style */
     {"<p style='color:red;mso-x:y;background:url(file:///x)'>",
