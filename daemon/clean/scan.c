@@ -74,8 +74,9 @@ static void tag_skip(const struct scan *s, size_t *at)
 
 static bool open_skip(const struct scan *s, size_t *at)
 {
-    bool any = one_skip(s, at, "\"'");
+    bool any = scan_unseen_skip(s, *at) > *at; /* elements side by side */
 
+    any = one_skip(s, at, "\"'") || any;
     any = blanks_skip(s, at) || any;
     any = one_skip(s, at, "<[(") || any;
     text_skip(s, at, "mailto:");
@@ -100,16 +101,19 @@ static bool element_match(const struct scan *s, size_t *at, uint32_t element)
     }
 }
 
-/* Does the domain, or the word, end here? */
+/* Does the domain, or the word, end here? A tag ends it: clients put elements side by side. */
 static bool ends_here(const struct scan *s, size_t at)
 {
-    uint32_t c = scan_next(s, &at);
+    uint32_t c;
 
+    if (scan_unseen_skip(s, at) > at)
+        return true;
+    c = scan_next(s, &at);
     if (is_alnum(c))
         return false;
     if (s->loose || (c != '.' && c != '-'))
         return true;
-    return !is_alnum(scan_next(s, &at));
+    return scan_unseen_skip(s, at) > at || !is_alnum(scan_next(s, &at));
 }
 
 /* Where the word that begins at the given place ends; 0 if it is not there. */
@@ -125,6 +129,16 @@ static size_t word_match(const struct scan *s, size_t at, const struct word *wor
 struct before {
     uint32_t last, last_but_one;
 };
+
+/* Behind tags and soft line breaks, where a word may begin whatever stands before them. */
+static size_t unseen_pass(const struct scan *s, size_t at, struct before *before)
+{
+    size_t behind = scan_unseen_skip(s, at);
+
+    if (behind > at)
+        *before = (struct before){0};
+    return behind;
+}
 
 static bool begins_inside(const struct before *b, uint32_t c)
 {
@@ -181,7 +195,7 @@ bool scan_finds(const struct scan *s)
     size_t at = 0;
 
     for (;;) {
-        size_t next = at;
+        size_t next = at = unseen_pass(s, at, &before);
         uint32_t c = scan_next(s, &next);
 
         if (c == SCAN_END)
@@ -349,7 +363,7 @@ enum err scan_replace(const struct scan *s, struct buf *out, bool *changed)
 
     for (;;) {
         CLEANUP(buf_clear) struct buf becomes = {0};
-        size_t next = at = scan_unseen_skip(s, at);
+        size_t next = at = unseen_pass(s, at, &before);
         size_t end = 0;
         uint32_t c = at < s->text.len ? scan_next(s, &next) : SCAN_END;
 

@@ -11,7 +11,8 @@
 
 /* How the source is encoded, innermost last; may be combined. */
 enum scan_layer {
-    SCAN_TAGS = 1,     /* HTML tags: inline ones are skipped, others are a line break */
+    SCAN_TAGS = 1,     /* HTML tags: those of blocks are a line break, others are skipped; a word
+                          may begin and end at any */
     SCAN_ENTITIES = 2, /* HTML character references */
     SCAN_PERCENT = 4,  /* %40, and %2540 */
     SCAN_DELSP = 8,    /* format=flowed with delsp=yes: a soft line break is no character */

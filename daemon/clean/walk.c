@@ -8,7 +8,8 @@
 #include <glib.h>
 #include <string.h>
 
-#define PERCENT_ROUNDS 3u /* %25252540: escapes of escapes */
+#define PERCENT_ROUNDS 3u  /* %25252540: escapes of escapes */
+#define BLOCK_NAME_MAX 16u /* longer than any of block_tags */
 
 static const struct {
     const char *name;
@@ -28,11 +29,17 @@ static const struct {
     {"GT", '>'},        {"AMP", '&'},
 };
 
-/* Tags inside a word; any other is a blank to the reader. */
-static const char *const inline_tags[] = {"a",  "abbr", "b",     "bdi",  "bdo",    "big",  "code",
-                                          "em", "font", "i",     "ins",  "mark",   "nobr", "s",
-                                          "q",  "samp", "small", "span", "strong", "sub",  "sup",
-                                          "tt", "u",    "var",   "wbr"};
+/* Elements that a reader sees apart from what stands beside them, by CSS or by nature; any other
+ * tag, an unknown one too, leaves the characters around it together. HTML 15.3. */
+static const char *const block_tags[] = {
+    "address", "article",  "aside",    "blockquote", "body",     "br",      "button", "caption",
+    "center",  "col",      "colgroup", "dd",         "details",  "dialog",  "dir",    "div",
+    "dl",      "dt",       "fieldset", "figcaption", "figure",   "footer",  "form",   "frameset",
+    "h1",      "h2",       "h3",       "h4",         "h5",       "h6",      "head",   "header",
+    "hgroup",  "hr",       "html",     "img",        "input",    "legend",  "li",     "listing",
+    "main",    "menu",     "nav",      "ol",         "optgroup", "option",  "p",      "pre",
+    "script",  "search",   "section",  "select",     "style",    "summary", "table",  "tbody",
+    "td",      "textarea", "tfoot",    "th",         "thead",    "title",   "tr",     "ul"};
 
 /* Marks without a glyph, and NUL, so that UTF-16 shows its ASCII. */
 static bool is_invisible(uint32_t c)
@@ -69,18 +76,17 @@ static bool is_transparent(const struct scan *s, size_t at)
     size_t left = s->text.len - at - 1;
     size_t len = 0;
 
-    if (left && (*name == '!' || *name == '?'))
-        return true;
     if (left && *name == '/') {
         name++;
         left--;
     }
-    while (len < left && g_ascii_isalnum(name[len]))
+    while (len < left && len < BLOCK_NAME_MAX && !g_ascii_isspace(name[len]) &&
+           !strchr("/>", name[len]))
         len++;
-    for (size_t i = 0; i < sizeof inline_tags / sizeof inline_tags[0]; i++)
-        if (strlen(inline_tags[i]) == len && g_ascii_strncasecmp(name, inline_tags[i], len) == 0)
-            return true;
-    return false;
+    for (size_t i = 0; i < sizeof block_tags / sizeof block_tags[0]; i++)
+        if (strlen(block_tags[i]) == len && g_ascii_strncasecmp(name, block_tags[i], len) == 0)
+            return false;
+    return true;
 }
 
 /* " CRLF" of flowed text, with the quote marks that begin the next line. */

@@ -89,7 +89,16 @@ static const struct scan_case cases[] = {
     {HTML, false, "<a title=\"jane@home.example\">x</a>", NULL},
     {HTML, false, "Jane Roe &lt;<a href=x>jane@home.example</a>&gt;", "<a href=x>A@r.example</a>"},
     {HTML, false, "a < jane@home.example", "a < A@r.example"},
+    {HTML, false, "jane<kbd>@</kbd><o:p>home</o:p>.<x-y z>example",
+     "<kbd></kbd><o:p></o:p><x-y z>A@r.example"},
+    {HTML, false, "<td>jane</td><td>@home.example</td>", NULL},
+    {HTML, false, "jane<!-- x -->@home.example", "<!-- x -->A@r.example"},
     {0, false, "jane<wbr>@home.example", NULL},
+    /* elements side by side, which a style may set apart */
+    {HTML, false, "<b>Jane</b><span>jane@home.example</span><i>Tel</i>",
+     "<b>Jane</b><span>A@r.example</span><i>Tel</i>"},
+    {HTML, false, "<b>Jane Roe</b><i>jane@home.example</i>", "<b></b><i>A@r.example</i>"},
+    {HTML, false, "x<b></b>jane@home.example.<i>Please", "x<b></b>A@r.example.<i>Please"},
     /* soft line breaks */
     {SCAN_DELSP, false, "> jane@ \r\n> home.example", "> A@r.example"},
     {0, false, "jane@ \r\nhome.example", NULL},
