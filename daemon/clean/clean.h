@@ -37,6 +37,8 @@
       "Its parts cannot be told from each other: your mail program encoded them "                  \
       "as a whole")                                                                                \
     X(CLEAN_LOOKUPS, "It names too many reverse addresses")                                        \
+    X(CLEAN_CHARSET, "It is written in a character set that the relay does not know: send it as "  \
+                     "UTF-8")                                                                      \
     X(CLEAN_ADDRESS, "Your mailbox address would still be found in it")
 
 #define CLEAN_REASON(name, text) name,

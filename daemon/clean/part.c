@@ -213,15 +213,33 @@ static bool is_blank_text(struct bytes text)
     return true;
 }
 
+static const char *charset_label(GMimePart *part)
+{
+    return g_mime_object_get_content_type_parameter(GMIME_OBJECT(part), "charset");
+}
+
+static bool is_ascii(struct bytes text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.data[i] >= 0x80)
+            return false;
+    return true;
+}
+
+/* Will its reader be told what text is that leaves as it came? utf8: what it says. */
+static bool label_leaves(GMimePart *part, struct bytes utf8)
+{
+    const char *label = charset_label(part);
+
+    return !label || is_token(label) || is_ascii(utf8);
+}
+
 /* A charset for text that came without one and is not ASCII. */
 static const char *charset_missing(GMimePart *part, struct bytes decoded, struct bytes utf8)
 {
-    if (g_mime_object_get_content_type_parameter(GMIME_OBJECT(part), "charset"))
+    if (charset_label(part) || is_ascii(decoded))
         return NULL;
-    for (size_t i = 0; i < decoded.len; i++)
-        if (decoded.data[i] >= 0x80)
-            return bytes_equal(decoded, utf8) ? "utf-8" : "windows-1252";
-    return NULL;
+    return bytes_equal(decoded, utf8) ? "utf-8" : "windows-1252";
 }
 
 static enum err text_part_append(struct clean *c, GMimePart *part, enum content_kind kind,
@@ -234,16 +252,24 @@ static enum err text_part_append(struct clean *c, GMimePart *part, enum content_
     struct bytes content;
     enum encoding encoding;
     bool changed = false;
+    bool guessed = false;
     enum err e = content_decode(part, &decoded);
 
     if (!e)
-        e = charset_to_utf8(buf_bytes(&decoded),
-                            g_mime_object_get_content_type_parameter(GMIME_OBJECT(part), "charset"),
-                            &utf8);
+        e = charset_to_utf8(buf_bytes(&decoded), charset_label(part), &utf8, &guessed);
     if (!e)
         e = text_kind_clean(c, part, kind, path, buf_bytes(&utf8), &clean, &changed);
+    if (!e && !changed && !label_leaves(part, buf_bytes(&utf8))) {
+        buf_reset(&clean);
+        buf_append_bytes(&clean, buf_bytes(&utf8));
+        changed = true;
+    }
+    if (!e && changed && guessed)
+        e = clean_refuse(c, CLEAN_CHARSET, path);
     if (e)
         return e;
+    if (clean.failed)
+        return ERR_NOMEM;
     content = changed ? buf_bytes(&clean) : buf_bytes(&decoded);
     if (changed && is_blank_text(content) && !is_blank_text(buf_bytes(&decoded)) &&
         g_mime_part_get_filename(part)) {

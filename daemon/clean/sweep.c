@@ -120,14 +120,16 @@ static void leaf_sweep(struct sweeping *s, GMimePart *part, const char *path)
 {
     CLEANUP(buf_wipe) struct buf decoded = {0};
     CLEANUP(buf_wipe) struct buf utf8 = {0};
+    bool guessed = false; /* what is not UTF-8 shows its ASCII under any guess */
 
     if (!is_searched(content_kind(part)))
         return;
     s->e = content_decode(part, &decoded);
     if (!s->e)
-        s->e = charset_to_utf8(
-            buf_bytes(&decoded),
-            g_mime_object_get_content_type_parameter(GMIME_OBJECT(part), "charset"), &utf8);
+        s->e =
+            charset_to_utf8(buf_bytes(&decoded),
+                            g_mime_object_get_content_type_parameter(GMIME_OBJECT(part), "charset"),
+                            &utf8, &guessed);
     if (s->e)
         return;
     text_sweep(s, buf_bytes(&decoded), path);

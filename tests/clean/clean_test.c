@@ -43,6 +43,10 @@ static const struct refusal_case refusals[] = {
          "message/rfc822") "\r\nContent-Type: application/x-pkcs7-mime\r\n\r\nx\r\n" END,
      CLEAN_SEALED, "2"},
     {MIXED TEXT PART("message/delivery-status") "\r\nx: y\r\n" END, CLEAN_REPORT, "2"},
+    /* a label that nobody knows */
+    {HEAD "Content-Type: text/html; charset=no-such\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+          "gr\xfc\xdf",
+     CLEAN_CHARSET, "1"},
     /* what rebuilding missed, the sweep sees */
     {HEAD "\r\njane<b></b>.roe@home.example\r\n", CLEAN_ADDRESS, "1"},
     {MIXED TEXT PART("text/x-odd") "\r\njane<i>.roe@home</i>.example\r\n" END, CLEAN_ADDRESS, "2"},

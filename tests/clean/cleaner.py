@@ -83,10 +83,16 @@ def header_text(value):
         return str(value)
 
 
+# Labels that readers take for a vendor's superset (WHATWG Encoding 4.2).
+SUPERSETS = {'gb2312': 'gb18030', 'euc-kr': 'cp949', 'ks_c_5601-1987': 'cp949', 'big5': 'cp950',
+             'shift_jis': 'cp932', 'iso-8859-1': 'cp1252', 'iso-8859-9': 'cp1254'}
+
+
 def part_text(part):
     """A text part as a reader sees its characters."""
     data = part.get_payload(decode=True) or b''
     charset = part.get_content_charset()
+    charset = SUPERSETS.get(charset, charset)
     try:
         return data.decode(charset or 'utf-8', 'replace' if charset else 'strict')
     except (LookupError, UnicodeError):

@@ -56,6 +56,55 @@ def changed_text_is_utf8(run):
         assert cleaner.part_text(part).strip() == text + ' shop@relay.example', charset
 
 
+def labels_mean_what_clients_mean_by_them(run):
+    """Standards' names stand for vendors' supersets, and there are names that no standard knows."""
+    for label, text, codec in (
+            ('ks_c_5601-1987', '안녕 똠방각하', 'cp949'), ('EUC-KR', '똠방각하', 'cp949'),
+            ('gb2312', '朱镕基 ①', 'gbk'), ('x-gbk', '你好', 'gbk'), ('big5', '碁銹 €', 'cp950'),
+            ('shift_jis', 'ｶﾅ ①髙', 'cp932'), ('x-sjis', 'こんにちは', 'cp932'),
+            ('euc-jp', '①', 'euc_jis_2004'), ('iso-8859-1', '“5 €” – it’s', 'cp1252'),
+            ('us-ascii', 'it’s', 'cp1252'), ('us-ascii', 'it’s', 'utf-8'), ('', 'é', 'cp1252'),
+            ('iso-8859-9', 'Ğş €', 'cp1254'), ('tis-620', 'สวัสดี €', 'cp874'),
+            ('iso-8859-8-i', 'שלום', 'iso-8859-8'), ('iso-8859-6-e', 'سلام', 'iso-8859-6'),
+            ('win-1251', 'Привет', 'cp1251'), ('x-cp1251', 'Привет', 'cp1251'),
+            ('cp-850', 'é', 'cp850'), ('x-mac-roman', 'é', 'mac_roman'),
+            ('unicode-1-1-utf-7', 'é', 'utf-7'), ('utf8mb4', 'é', 'utf-8'),
+            ('iso-2022-jp', 'かな 漢字 and', 'iso-2022-jp'),
+            ('iso-2022-jp', '丂', 'iso-2022-jp-1'), ('no-such', 'é €', 'utf-8')):
+        changed_reads(run, label, text.encode(codec) + ' jane.roe@home.example'.encode(codec), text)
+    for data, text in ((b'\x1b$B-!|b\x1b(B', '①髙'), (b'\x1b(I6E\x1b(J', 'ｶﾅ')):
+        changed_reads(run, 'iso-2022-jp', data + b' jane.roe@home.example', text)
+
+
+def changed_reads(run, label, data, text):
+    for kind in ('plain', 'html'):
+        kind = 'text/%s%s' % (kind, '; charset="%s"' % label if label else '')
+        part = parts_of(run, leaf(kind.encode(), data))[0]
+        got = cleaner.part_text(part)
+        assert part.get_content_charset() == 'utf-8', kind
+        assert got.strip() == text + ' shop@relay.example', (kind, text, got)
+
+
+def no_charset_is_guessed(run):
+    """Of text that nobody can read nothing is rewritten; what need not be rewritten leaves."""
+    data = 'é €'.encode('cp1252')
+    for label in ('no-such', 'x-unknown', '?'):
+        kind = b'text/plain; charset="%s"' % label.encode()
+        if label != '?':
+            part = parts_of(run, leaf(kind, data))[0]
+            assert part.get_payload(decode=True) == data and part.get_content_charset() == label
+        for wrong in (leaf(kind, data + b' jane.roe@home.example'),
+                      leaf(kind.replace(b'plain', b'html'), data)):
+            try:
+                parts_of(run, wrong)
+            except cleaner.Refused:
+                continue
+            raise AssertionError(label)
+        parts_of(run, leaf(kind.replace(b'plain', b'html'), b'plain'))
+    part = parts_of(run, leaf(b'text/plain; charset="gb2312; x"', '你好'.encode('gbk')))[0]
+    assert part.get_content_charset() == 'utf-8' and cleaner.part_text(part) == '你好'
+
+
 def flowed_text_stays_flowed(run):
     text = 'a line that \r\ngoes on\r\n\r\n> quoted \r\n> too\r\n-- \r\nme\r\n'
     part = parts_of(run, leaf(b'text/plain; charset=utf-8; format=flowed; delsp=yes',
@@ -214,7 +263,8 @@ def corpus_loses_no_text(run):
 
 def main(program):
     run = cleaner.Cleaner(program)
-    cases = [text_keeps_bytes_and_charset, changed_text_is_utf8, flowed_text_stays_flowed,
+    cases = [text_keeps_bytes_and_charset, changed_text_is_utf8,
+             labels_mean_what_clients_mean_by_them, no_charset_is_guessed, flowed_text_stays_flowed,
              attachments_pass_byte_for_byte, names_survive_in_any_script,
              pictures_meet_their_links, styles_still_meet_their_elements,
              odd_text_takes_no_longer_than_other_text, corpus_loses_no_text]
