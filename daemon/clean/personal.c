@@ -6,95 +6,60 @@
  * and photograph were meant for others. RFC 5545 3.1, RFC 5546, RFC 6350 3.2. */
 #include "daemon/base/codec.h"
 #include "daemon/clean/internal.h"
+#include "daemon/clean/lines.h"
 
 #include <openssl/sha.h>
 #include <string.h>
 #include <strings.h>
 
-#define LINE_MAX_BYTES 73u /* before it is folded: 75 with the line end (RFC 5545 3.1) */
-
 static const char *const kept_parameters[] = {"ROLE", "PARTSTAT", "RSVP", "CUTYPE", "CN", "VALUE"};
-
-struct content_line {
-    struct bytes name;
-    struct bytes parameters; /* ";A=b;C=d" */
-    struct bytes value;
-};
-
-static void unfold(struct bytes text, struct buf *out)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        size_t lf = i + (text.data[i] == '\r' ? 1 : 0);
-
-        if (lf + 1 < text.len && text.data[lf] == '\n' &&
-            (text.data[lf + 1] == ' ' || text.data[lf + 1] == '\t')) {
-            i = lf + 1;
-            continue;
-        }
-        if (text.data[i] != '\r')
-            buf_append(out, &text.data[i], 1);
-    }
-}
-
-static void folded_append(struct buf *out, struct bytes line)
-{
-    size_t column = 0;
-
-    for (size_t i = 0; i < line.len; i++) {
-        if (column >= LINE_MAX_BYTES && (line.data[i] & 0xc0) != 0x80) {
-            buf_append_str(out, "\r\n ");
-            column = 1;
-        }
-        buf_append(out, &line.data[i], 1);
-        column++;
-    }
-    buf_append_str(out, "\r\n");
-}
-
-static bool line_next(struct bytes *rest, struct bytes *line)
-{
-    const uint8_t *lf = rest->len ? memchr(rest->data, '\n', rest->len) : NULL;
-    size_t len = lf ? (size_t)(lf - rest->data) : rest->len;
-
-    if (!rest->len)
-        return false;
-    *line = (struct bytes){rest->data, len};
-    rest->data += len + (lf ? 1 : 0);
-    rest->len -= len + (lf ? 1 : 0);
-    return true;
-}
-
-/* Where the first of the characters stands outside quotes; len when nowhere. */
-static size_t find_unquoted(struct bytes text, const char *set)
-{
-    bool quoted = false;
-    size_t i;
-
-    for (i = 0; i < text.len; i++) {
-        if (text.data[i] == '"')
-            quoted = !quoted;
-        if (!quoted && text.data[i] && strchr(set, text.data[i]))
-            break;
-    }
-    return i;
-}
-
-static bool line_split(struct bytes line, struct content_line *out)
-{
-    size_t colon = find_unquoted(line, ":");
-    size_t name = find_unquoted((struct bytes){line.data, colon}, ";");
-
-    if (colon == line.len)
-        return false;
-    out->name = (struct bytes){line.data, name};
-    out->parameters = (struct bytes){line.data + name, colon - name};
-    out->value = (struct bytes){line.data + colon + 1, line.len - colon - 1};
-    return true;
-}
 
 static bool is_named(const struct content_line *l, const char *name)
 {
     return bytes_equal_nocase(l->name, name);
+}
+
+static bool is_party(const struct content_line *l)
+{
+    return is_named(l, "ORGANIZER") || is_named(l, "ATTENDEE");
+}
+
+/* The alias as a whole address, whatever is around it. */
+static bool names_alias(const struct clean *c, struct bytes text)
+{
+    CLEANUP(buf_wipe) struct buf plain = {0};
+    const struct scan s = {.text = text, .layers = SCAN_PERCENT};
+    size_t len = strlen(c->in->alias);
+
+    scan_text_append(&s, 0, text.len, &plain);
+    for (size_t i = 0; !plain.failed && i + len <= plain.len; i++) {
+        char before = i ? (char)plain.data[i - 1] : ' ';
+        char behind = i + len < plain.len ? (char)plain.data[i + len] : ' ';
+
+        if (strncasecmp((const char *)plain.data + i, c->in->alias, len) == 0 &&
+            !g_ascii_isalnum(before) && !memchr(".-_+", before, 4) && !g_ascii_isalnum(behind) &&
+            behind != '-')
+            return true;
+    }
+    return plain.failed;
+}
+
+static bool is_own(const struct clean *c, struct bytes address)
+{
+    return clean_holds(&c->words, address) || names_alias(c, address);
+}
+
+/* Where a calendar service writes a number of the account, the address stands beside it. */
+static bool party_is_own(const struct clean *c, const struct content_line *l)
+{
+    struct bytes rest = l->parameters;
+    struct parameter p;
+
+    while (parameter_next(&rest, &p))
+        if ((bytes_equal_nocase(p.name, "EMAIL") || bytes_equal_nocase(p.name, "CN")) &&
+            is_own(c, p.value))
+            return true;
+    return is_own(c, l->value);
 }
 
 /* Of a party what says something of it, not of its program; a name only of others. */
@@ -106,28 +71,24 @@ static bool party_parameter_kept(struct bytes name, bool own)
     return false;
 }
 
-/* "X-...": a program's own (RFC 5545 3.8.8.2). */
+/* "X-...": a program's own (RFC 5545 3.8.8.2), but for what a reader sees. */
 static bool is_private(struct bytes name)
 {
-    return name.len > 2 && strncasecmp((const char *)name.data, "X-", 2) == 0;
+    return name.len > 2 && strncasecmp((const char *)name.data, "X-", 2) == 0 &&
+           !bytes_equal_nocase(name, "X-ABLABEL");
 }
 
-/*   party  of an ORGANIZER or ATTENDEE; own: it is the user */
-static void parameters_append(struct buf *out, struct bytes parameters, bool party, bool own)
+/*   own  of a party: it is the user */
+static void parameters_append(struct buf *out, const struct content_line *l, bool own)
 {
-    while (parameters.len) {
-        struct bytes one = {parameters.data + 1, parameters.len - 1};
-        struct bytes name;
+    struct bytes rest = l->parameters;
+    struct parameter p;
 
-        one.len = find_unquoted(one, ";");
-        name = (struct bytes){one.data, find_unquoted(one, "=")};
-        if (party ? party_parameter_kept(name, own) : !is_private(name)) {
+    while (parameter_next(&rest, &p))
+        if (is_party(l) ? party_parameter_kept(p.name, own) : !is_private(p.name)) {
             buf_append_str(out, ";");
-            buf_append_bytes(out, one);
+            buf_append_bytes(out, p.whole);
         }
-        parameters.data += one.len + 1;
-        parameters.len -= one.len + 1;
-    }
 }
 
 /* An id made of the user's address or domain: another one, the same for the same. */
@@ -173,6 +134,7 @@ static enum err line_clean(struct clean *c, struct bytes line, bool answer, stru
     struct content_line l;
     struct scan s;
     bool changed = false;
+    bool own;
     enum err e;
 
     if (!line_split(line, &l))
@@ -181,11 +143,14 @@ static enum err line_clean(struct clean *c, struct bytes line, bool answer, stru
         buf_append_str(out, "PRODID:-//mail//EN\r\n");
     if (is_foreign(&l))
         return ERR_OK;
+    own = is_party(&l) && party_is_own(c, &l);
+    buf_append_bytes(&kept, l.group);
     buf_append_bytes(&kept, l.name);
-    parameters_append(&kept, l.parameters, is_named(&l, "ORGANIZER") || is_named(&l, "ATTENDEE"),
-                      clean_holds(&c->words, l.value));
+    parameters_append(&kept, &l, own);
     buf_append_str(&kept, ":");
-    if (is_named(&l, "UID") && !answer)
+    if (own)
+        buf_printf(&kept, "mailto:%s", c->in->alias);
+    else if (is_named(&l, "UID") && !answer)
         uid_append(c, l.value, &kept);
     else
         buf_append_bytes(&kept, l.value);
@@ -194,7 +159,7 @@ static enum err line_clean(struct clean *c, struct bytes line, bool answer, stru
     s = clean_scan(c, buf_bytes(&kept), SCAN_ENTITIES | SCAN_PERCENT, SCAN_AS_IS);
     e = scan_replace(&s, &replaced, &changed);
     if (!e)
-        folded_append(out, buf_bytes(&replaced));
+        line_folded_append(out, buf_bytes(&replaced));
     return e ? e : buf_error(out);
 }
 
@@ -212,7 +177,7 @@ enum err calendar_clean(struct clean *c, struct bytes text, struct buf *out, boo
 {
     CLEANUP(buf_wipe) struct buf lines = {0};
 
-    unfold(text, &lines);
+    lines_unfold(text, &lines);
     if (lines.failed)
         return ERR_NOMEM;
     *changed = true;
@@ -259,7 +224,7 @@ enum err vcard_clean(struct clean *c, struct bytes text, const char *path, struc
     const uint8_t *start;
     enum err e = ERR_OK;
 
-    unfold(text, &lines);
+    lines_unfold(text, &lines);
     if (lines.failed)
         return ERR_NOMEM;
     *changed = true;
