@@ -31,7 +31,7 @@ enum err_class {
     X(ERR_NOT_ACTIVE, CLASS_TEMP, "4.2.1", "Mailbox is not ready to take mail, try again later")   \
     X(ERR_SENDER_DEFERRED, CLASS_TEMP, "4.7.1", "Not taken at first, try again later")             \
     X(ERR_UNCHECKED, CLASS_TEMP, "4.7.0", "Sender cannot be checked now, try again later")         \
-    X(ERR_OTHER_PROFILE, CLASS_TEMP, "4.5.3", "One recipient's user at a time, send again")        \
+    X(ERR_OTHER_PROFILE, CLASS_TEMP, "4.5.3", "One recipient at a time here, send again")          \
     X(ERR_NO_ALIAS, CLASS_PERM, "5.1.1", "No such recipient here")                                 \
     X(ERR_NOT_REPORT, CLASS_PERM, "5.7.1", "This address takes delivery reports only")             \
     X(ERR_TOO_BIG, CLASS_PERM, "5.3.4", "Message too big")                                         \

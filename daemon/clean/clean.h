@@ -73,6 +73,7 @@ enum clean_id {
     CLEAN_ID_UNKNOWN, /* stays, unless it names the user's mailbox or one of their domains */
     CLEAN_ID_KNOWN,   /* the correspondent's: stays, whatever its domain */
     CLEAN_ID_MAPPED,  /* the user's own: replaced */
+    CLEAN_ID_HIDDEN,  /* the user's own, which nobody here has seen: left out */
 };
 
 struct clean_lookups {

@@ -109,6 +109,8 @@ static enum err id_map(struct clean *c, struct bytes id, struct buf *text)
         e = names_user(c, buf_str(&plain), &names);
     else if (known == CLEAN_ID_KNOWN)
         names = holds_mailbox(c, buf_str(&plain));
+    else if (known == CLEAN_ID_HIDDEN)
+        names = true;
     if (!e && !names)
         buf_append_str(text, known == CLEAN_ID_MAPPED && mapped ? mapped : buf_str(&plain));
     return e ? e : buf_error(text);

@@ -62,23 +62,28 @@ static enum err find_route(struct forward *f, const char *address, struct policy
 }
 
 /* May the two be recipients of one transaction? SMTP has one answer for all of them, so they are of
- * one user; in either protocol a message is a report or not, and a reply or not: a reply and an
- * alias of its own user is a reply. */
-static bool go_together(enum receive_protocol protocol, const struct policy_route *a,
+ * one user; and whether two aliases are one user's is nobody's business, so of one alias, unless a
+ * reverse alias says that the user is writing. In either protocol a message is a report or not, and
+ * a reply or not: a reply and an alias of its own user is a reply. */
+static bool go_together(enum receive_protocol protocol, bool users, const struct policy_route *a,
                         const struct policy_route *b)
 {
     if (a->kind != b->kind && (a->kind == POLICY_RETURN_PATH || b->kind == POLICY_RETURN_PATH))
         return false;
-    return (protocol != RECEIVE_SMTP && a->kind == b->kind) ||
-           strcmp(a->alias.user, b->alias.user) == 0;
+    if (protocol != RECEIVE_SMTP && a->kind == b->kind)
+        return true;
+    return users ? strcmp(a->alias.user, b->alias.user) == 0 : a->alias.id == b->alias.id;
 }
 
 static bool goes_with_all(const struct receive_transaction *t, const struct policy_route *route)
 {
     const struct routes *r = t->handler_data;
+    bool users = route->kind == POLICY_REVERSE;
 
     for (size_t i = 0; r && i < r->n; i++)
-        if (!go_together(t->protocol, &r->items[i], route))
+        users = users || r->items[i].kind == POLICY_REVERSE;
+    for (size_t i = 0; r && i < r->n; i++)
+        if (!go_together(t->protocol, users, &r->items[i], route))
             return false;
     return true;
 }

@@ -59,6 +59,7 @@ static enum err id_find(void *context, const char *id, enum clean_id *known, cha
 {
     const struct asked *a = context;
     message_id_text other;
+    bool hidden = false;
     enum err e = store_thread_outer(a->f->store, a->alias->id, id, other);
 
     if (!e && (strcmp(other, id) == 0 || !address_is_ascii(other))) { /* the stranger's */
@@ -72,8 +73,9 @@ static enum err id_find(void *context, const char *id, enum clean_id *known, cha
     if (e != ERR_NOT_FOUND)
         return e;
     err_note_clear();
-    *known = CLEAN_ID_UNKNOWN;
-    return ERR_OK;
+    e = store_thread_elsewhere(a->f->store, a->alias->id, id, &hidden);
+    *known = hidden ? CLEAN_ID_HIDDEN : CLEAN_ID_UNKNOWN;
+    return e;
 }
 
 /* Their own aliases among the recipients get nothing, and are nobody's business. */

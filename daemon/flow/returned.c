@@ -95,21 +95,27 @@ static bool is_report(struct bytes data)
     return report.kind != REPORT_NONE;
 }
 
-/* The alias that a reply left under. */
+/* The alias that a reply left under, if it is still that of the same user: then it knows whom the
+ * reply was for. */
 static enum err replied_alias(struct forward *f, const char *id, address_text out)
 {
     CLEANUP(buf_clear) struct buf sealed = {0};
     enum queue_direction direction = QUEUE_NOTICE;
+    struct store_correspondent to;
+    struct store_alias alias;
     struct origin o;
     enum err e = queue_origin(f->queue, id, &direction, &sealed);
 
     if (!e && direction != QUEUE_REPLY)
         return ERR_NOT_FOUND;
     e = e ? e : origin_open(f->store, id, buf_bytes(&sealed), &o);
-    if (e)
-        return e == ERR_TAMPERED ? ERR_NOT_FOUND : e;
-    memcpy(out, o.alias, sizeof o.alias);
-    return ERR_OK;
+    if (e == ERR_TAMPERED)
+        e = ERR_NOT_FOUND;
+    e = e ? e : store_correspondent_by_reverse(f->store, o.sender, &to);
+    e = e ? e : store_alias_get(f->store, to.alias, &alias);
+    if (!e)
+        memcpy(out, alias.address, sizeof alias.address);
+    return e;
 }
 
 enum err returned_answer(struct forward *f, struct bytes data, struct policy_route *route)

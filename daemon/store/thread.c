@@ -78,6 +78,39 @@ enum err store_thread_own(struct store *s, int64_t alias, const char *outer, mes
     return pair_find(s, alias, SIDE_OWN, outer, out);
 }
 
+/* The next alias of the same user, behind after. */
+static enum err alias_next(struct store *s, int64_t alias, int64_t after, int64_t *out)
+{
+    CLEANUP(sql_release) struct sql *db = sql_hold(s->read);
+
+    return sql_one(db, out,
+                   "SELECT other.id FROM alias JOIN alias AS other USING (user)"
+                   " WHERE alias.id = ?1 AND other.id != ?1 AND other.id > ?2"
+                   " ORDER BY other.id LIMIT 1",
+                   "ii", alias, after);
+}
+
+enum err store_thread_elsewhere(struct store *s, int64_t alias, const char *own, bool *out)
+{
+    int64_t other = 0;
+    enum err e = ERR_OK;
+
+    *out = false;
+    while (!e && !*out) {
+        message_id_text outer;
+
+        e = alias_next(s, alias, other, &other);
+        if (e)
+            break;
+        e = pair_find(s, other, SIDE_OUTER, own, outer);
+        /* one with two equal names is a stranger's */
+        *out = !e && strcmp(own, outer) != 0;
+        e = e == ERR_NOT_FOUND ? ERR_OK : e;
+    }
+    err_note_clear();
+    return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
 struct pair {
     int64_t alias;
     const char *own;

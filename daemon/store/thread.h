@@ -27,4 +27,8 @@ enum err store_thread_add(struct store *s, int64_t alias, const char *own, const
 enum err store_thread_outer(struct store *s, int64_t alias, const char *own, message_id_text out);
 enum err store_thread_own(struct store *s, int64_t alias, const char *outer, message_id_text out);
 
+/* store_thread_elsewhere - is own a message that the same user sent under another alias?
+ *   alias  the one that does not count */
+enum err store_thread_elsewhere(struct store *s, int64_t alias, const char *own, bool *out);
+
 #endif

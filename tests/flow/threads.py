@@ -145,6 +145,20 @@ def two_aliases_are_told_two_ids_of_one_message(r):
 
 
 @case
+def an_id_of_the_user_is_not_told_where_it_was_never_sent(r):
+    """It may name the machine it was written on; and it would tie the aliases together."""
+    talk, other = w.Talk(r), w.Talk(r, 'dan@corp.example', OTHER_ALIAS)
+    for host in ('janes-laptop.lan', 'gmail.com'):
+        own = replies.fresh_id(host)
+        left(r, other, ident=own)
+        header = left(r, talk, references=[talk.ident, own])
+        must_be(ids(header, 'References'), [talk.ident], 'of %s' % host)
+        left(r, talk, ident=own)
+        header = left(r, talk, references=[talk.ident, own])
+        assert len(ids(header, 'References')) == 2 and host not in header.decode(), header
+
+
+@case
 def a_thread_is_taken_up_again_after_a_long_time(r):
     talk = w.Talk(r)
     own = EXCHANGE.replace('eurprd04.prod.outlook.com', 'home.example')

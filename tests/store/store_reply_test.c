@@ -210,6 +210,31 @@ static void a_thread_is_found_under_both_names_of_its_own_alias(void **state)
                      ERR_NOT_FOUND);
 }
 
+static void a_message_sent_under_another_alias_of_the_user_is_known_as_such(void **state)
+{
+    struct store_alias a = fixture_alias("shop@relay.example");
+    struct store_alias b = fixture_alias("bank@relay.example");
+    message_id_text got;
+    bool elsewhere = true;
+
+    (void)state;
+    assert_int_equal(store_thread_elsewhere(fixture.store, a.id, "<1@home.example>", &elsewhere),
+                     ERR_OK);
+    assert_false(elsewhere);
+    assert_int_equal(
+        store_thread_add(fixture.store, b.id, "<1@home.example>", "<x@relay.example>", NOW, got),
+        ERR_OK);
+    assert_int_equal(store_thread_elsewhere(fixture.store, a.id, "<1@home.example>", &elsewhere),
+                     ERR_OK);
+    assert_true(elsewhere);
+    assert_int_equal(store_thread_elsewhere(fixture.store, b.id, "<1@home.example>", &elsewhere),
+                     ERR_OK);
+    assert_false(elsewhere);
+    assert_int_equal(store_thread_add(fixture.store, b.id, "<2@h>", "<2@h>", NOW, got), ERR_OK);
+    assert_int_equal(store_thread_elsewhere(fixture.store, a.id, "<2@h>", &elsewhere), ERR_OK);
+    assert_false(elsewhere);
+}
+
 /* "<xxx...x@h>" of that many bytes. */
 static void long_id(size_t len, char fill, char *out)
 {
@@ -259,6 +284,7 @@ int main(void)
         CASE(another_alias_needs_the_same_envelope_or_the_same_message_soon),
         CASE(failures_are_counted_for_one_reverse_alias_and_hour),
         CASE(a_thread_is_found_under_both_names_of_its_own_alias),
+        CASE(a_message_sent_under_another_alias_of_the_user_is_known_as_such),
         CASE(ids_of_any_length_that_a_field_holds_have_two_names),
     };
 

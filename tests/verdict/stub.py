@@ -159,7 +159,8 @@ def rspamd_is_asked_about_the_client_that_the_front_names(r):
     data = message()
     rcpts = [r.alias, 'two@relay.example.com']
     code, text = send(r, data, rcpts,
-                      'NAME=mail.client.example ADDR=192.0.2.77 HELO=helo.client.example')
+                      'NAME=mail.client.example ADDR=192.0.2.77 HELO=helo.client.example',
+                      port=r.facts['lmtp_port'])
     assert code == 250, text
     assert len(STUB.asked) == 1, 'a message is judged once'
     asked = STUB.asked[0]
