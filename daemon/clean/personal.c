@@ -3,7 +3,8 @@
  *
  * The user in them becomes the alias; what names a program or a machine goes. A vCard with a
  * mailbox address of the user is the user's own and is reduced to the alias: its name, telephone
- * and photograph were meant for others. RFC 5545 3.1, RFC 5546, RFC 6350 3.2. */
+ * and photograph were meant for others. Keys are left out of any, as they are of messages. RFC
+ * 5545 3.1, RFC 5546, RFC 6350 3.2. */
 #include "daemon/base/codec.h"
 #include "daemon/clean/internal.h"
 #include "daemon/clean/lines.h"
@@ -11,6 +12,9 @@
 #include <openssl/sha.h>
 #include <string.h>
 #include <strings.h>
+
+/* In an answer a UID is the correspondent's. */
+enum lines_kind { LINES_CARD, LINES_ENTRY, LINES_ANSWER };
 
 static const char *const kept_parameters[] = {"ROLE", "PARTSTAT", "RSVP", "CUTYPE", "CN", "VALUE"};
 
@@ -52,6 +56,7 @@ static bool is_own(const struct clean *c, struct bytes address)
 /* Where a calendar service writes a number of the account, the address stands beside it. */
 static bool party_is_own(const struct clean *c, const struct content_line *l)
 {
+    CLEANUP(buf_wipe) struct buf plain = {0};
     struct bytes rest = l->parameters;
     struct parameter p;
 
@@ -59,7 +64,9 @@ static bool party_is_own(const struct clean *c, const struct content_line *l)
         if ((bytes_equal_nocase(p.name, "EMAIL") || bytes_equal_nocase(p.name, "CN")) &&
             is_own(c, p.value))
             return true;
-    return is_own(c, l->value);
+    if (line_is_quoted(l))
+        quoted_decode(l->value, &plain);
+    return plain.failed || is_own(c, line_is_quoted(l) ? buf_bytes(&plain) : l->value);
 }
 
 /* Of a party what says something of it, not of its program; a name only of others. */
@@ -105,9 +112,13 @@ static void uid_append(struct clean *c, struct bytes value, struct buf *out)
     buf_printf(out, "@%s", c->in->domain);
 }
 
-static bool is_foreign(const struct content_line *l)
+/* What a program wrote for itself; SOURCE, and a card's UID that is a path: places in an account.
+ */
+static bool is_foreign(const struct content_line *l, enum lines_kind kind)
 {
-    return is_private(l->name) || is_named(l, "PRODID") || is_named(l, "CREATED");
+    return is_private(l->name) || is_named(l, "CREATED") || is_named(l, "SOURCE") ||
+           (kind == LINES_CARD && is_named(l, "UID") && l->value.len &&
+            memchr(l->value.data, '/', l->value.len));
 }
 
 /* What goes back to whoever organises is about their entry: its id is theirs, and without it the
@@ -126,36 +137,70 @@ static bool is_answer(struct bytes text)
     return false;
 }
 
-/*   answer  a UID is the correspondent's */
-static enum err line_clean(struct clean *c, struct bytes line, bool answer, struct buf *out)
+/* What is quoted-printable is looked through, and written anew only where something changes: a
+ * separator looks different from the same character in the text. */
+static enum err quoted_value_append(struct clean *c, struct bytes value, struct buf *out)
+{
+    CLEANUP(buf_wipe) struct buf plain = {0};
+    CLEANUP(buf_wipe) struct buf replaced = {0};
+    struct scan s;
+    bool changed = false;
+    enum err e;
+
+    quoted_decode(value, &plain);
+    if (plain.failed)
+        return ERR_NOMEM;
+    s = clean_scan(c, buf_bytes(&plain), SCAN_ENTITIES | SCAN_PERCENT, SCAN_AS_IS);
+    e = scan_replace(&s, &replaced, &changed);
+    if (changed)
+        quoted_append(out, buf_bytes(&replaced));
+    else
+        buf_append_bytes(out, value);
+    return e ? e : buf_error(out);
+}
+
+static enum err value_append(struct clean *c, const struct content_line *l, bool own,
+                             enum lines_kind kind, struct buf *out)
+{
+    if (own)
+        buf_printf(out, "mailto:%s", c->in->alias);
+    else if (is_named(l, "UID") && kind != LINES_ANSWER)
+        uid_append(c, l->value, out);
+    else if (line_is_quoted(l))
+        return quoted_value_append(c, l->value, out);
+    else
+        buf_append_bytes(out, l->value);
+    return buf_error(out);
+}
+
+static bool hides_user(const struct clean *c, const struct content_line *l)
+{
+    CLEANUP(buf_wipe) struct buf plain = {0};
+
+    if (line_is_base64(l))
+        line_decode(l, &plain);
+    return plain.failed || (plain.len && clean_holds(&c->words, buf_bytes(&plain)));
+}
+
+static enum err line_clean(struct clean *c, const struct content_line *l, enum lines_kind kind,
+                           struct buf *out)
 {
     CLEANUP(buf_wipe) struct buf kept = {0};
     CLEANUP(buf_wipe) struct buf replaced = {0};
-    struct content_line l;
     struct scan s;
     bool changed = false;
-    bool own;
+    bool own = is_party(l) && party_is_own(c, l);
     enum err e;
 
-    if (!line_split(line, &l))
-        return ERR_OK;
-    if (is_named(&l, "PRODID"))
-        buf_append_str(out, "PRODID:-//mail//EN\r\n");
-    if (is_foreign(&l))
-        return ERR_OK;
-    own = is_party(&l) && party_is_own(c, &l);
-    buf_append_bytes(&kept, l.group);
-    buf_append_bytes(&kept, l.name);
-    parameters_append(&kept, &l, own);
+    if (hides_user(c, l))
+        return clean_refuse(c, CLEAN_ADDRESS, "");
+    buf_append_bytes(&kept, l->group);
+    buf_append_bytes(&kept, l->name);
+    parameters_append(&kept, l, own);
     buf_append_str(&kept, ":");
-    if (own)
-        buf_printf(&kept, "mailto:%s", c->in->alias);
-    else if (is_named(&l, "UID") && !answer)
-        uid_append(c, l.value, &kept);
-    else
-        buf_append_bytes(&kept, l.value);
-    if (kept.failed)
-        return ERR_NOMEM;
+    e = value_append(c, l, own, kind, &kept);
+    if (e)
+        return e;
     s = clean_scan(c, buf_bytes(&kept), SCAN_ENTITIES | SCAN_PERCENT, SCAN_AS_IS);
     e = scan_replace(&s, &replaced, &changed);
     if (!e)
@@ -163,13 +208,23 @@ static enum err line_clean(struct clean *c, struct bytes line, bool answer, stru
     return e ? e : buf_error(out);
 }
 
-static enum err lines_clean(struct clean *c, struct bytes rest, bool answer, struct buf *out)
+static enum err lines_clean(struct clean *c, struct bytes rest, enum lines_kind kind,
+                            struct buf *out)
 {
+    struct content_line l;
     struct bytes line;
     enum err e = ERR_OK;
 
-    while (!e && line_next(&rest, &line))
-        e = line_clean(c, line, answer, out);
+    while (!e && line_next(&rest, &line)) {
+        if (!line_split(line, &l))
+            continue;
+        if (is_named(&l, "PRODID"))
+            buf_append_str(out, "PRODID:-//mail//EN\r\n");
+        else if (is_named(&l, "KEY"))
+            clean_warn(c, CLEAN_WARN_DROPPED, "");
+        else if (!is_foreign(&l, kind))
+            e = line_clean(c, &l, kind, out);
+    }
     return e;
 }
 
@@ -181,30 +236,24 @@ enum err calendar_clean(struct clean *c, struct bytes text, struct buf *out, boo
     if (lines.failed)
         return ERR_NOMEM;
     *changed = true;
-    return lines_clean(c, buf_bytes(&lines), is_answer(buf_bytes(&lines)), out);
+    return lines_clean(c, buf_bytes(&lines),
+                       is_answer(buf_bytes(&lines)) ? LINES_ANSWER : LINES_ENTRY, out);
 }
 
-/* vCard 2.1 writes values as quoted-printable. */
+/* vCard 2.1 writes values as quoted-printable, and any in base64. */
 static bool card_is_own(const struct clean *c, struct bytes card)
 {
     CLEANUP(buf_wipe) struct buf plain = {0};
+    struct content_line l;
+    struct bytes line;
 
-    for (size_t i = 0; i < card.len; i++) {
-        uint8_t byte = card.data[i];
-        int high = i + 2 < card.len ? g_ascii_xdigit_value((char)card.data[i + 1]) : -1;
-        int low = high < 0 ? -1 : g_ascii_xdigit_value((char)card.data[i + 2]);
-
-        if (byte == '=' && low >= 0) {
-            byte = (uint8_t)(high * 16 + low);
-            i += 2;
-        } else if (byte == '=' && i + 1 < card.len && card.data[i + 1] == '\n') {
-            i++;
-            continue;
-        }
-        buf_append(&plain, &byte, 1);
-    }
-    return plain.failed || clean_holds(&c->words, card) ||
-           clean_holds(&c->words, buf_bytes(&plain));
+    quoted_decode(card, &plain);
+    if (plain.failed || clean_holds(&c->words, card) || clean_holds(&c->words, buf_bytes(&plain)))
+        return true;
+    while (line_next(&card, &line))
+        if (line_split(line, &l) && hides_user(c, &l))
+            return true;
+    return false;
 }
 
 static void own_card_append(const struct clean *c, struct buf *out)
@@ -239,7 +288,7 @@ enum err vcard_clean(struct clean *c, struct bytes text, const char *path, struc
             own_card_append(c, out);
             clean_warn(c, CLEAN_WARN_CARD, path);
         } else {
-            e = lines_clean(c, card, false, out);
+            e = lines_clean(c, card, LINES_CARD, out);
         }
         start = rest.data;
     }
