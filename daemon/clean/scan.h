@@ -45,6 +45,8 @@ struct scan {
 
 /* scan_next - the next visible character at *at, lower case, which moves behind it; SCAN_END. */
 uint32_t scan_next(const struct scan *s, size_t *at);
+/* scan_cased - the same, as it is written. */
+uint32_t scan_cased(const struct scan *s, size_t *at);
 
 /* scan_text_append - the visible characters of the source from at to end, case kept, as UTF-8. */
 void scan_text_append(const struct scan *s, size_t at, size_t end, struct buf *out);

@@ -266,13 +266,20 @@ static uint32_t visible_next(const struct scan *s, size_t *at)
     return byte < 0x80 ? (uint32_t)byte : escaped_rest(s, byte, at);
 }
 
-uint32_t scan_next(const struct scan *s, size_t *at)
+uint32_t scan_cased(const struct scan *s, size_t *at)
 {
     uint32_t c;
 
     do
         c = visible_next(s, at);
     while (is_invisible(c));
+    return c;
+}
+
+uint32_t scan_next(const struct scan *s, size_t *at)
+{
+    uint32_t c = scan_cased(s, at);
+
     return c == SCAN_END ? c : word_fold(c);
 }
 

@@ -82,6 +82,16 @@ static void draft_local(struct draft *d, const char *address)
         draft_text(d, buf_str(&local));
 }
 
+static size_t shared_count(const struct word *a, const struct word *b)
+{
+    size_t n = 0;
+
+    while (n < a->len && n < b->len && n < WORD_SHARED_MAX && a->text[n] == b->text[n] &&
+           a->text[n] != WORD_TAG)
+        n++;
+    return n;
+}
+
 static enum err word_add(struct words *w, const struct draft *d, const char *becomes, bool hidden)
 {
     struct word word = {.len = d->text.len / sizeof(uint32_t), .hidden = hidden};
@@ -105,6 +115,8 @@ static enum err word_add(struct words *w, const struct draft *d, const char *bec
     memcpy(word.text, d->text.data, d->text.len);
     bucket = &w->first[word.text[0] % WORDS_BUCKETS];
     word.next = *bucket;
+    if (word.next != WORDS_NONE)
+        w->items[word.next].shared = shared_count(&word, &w->items[word.next]);
     *bucket = w->n;
     w->items[w->n++] = word;
     return ERR_OK;
@@ -116,13 +128,16 @@ static enum err form_add(struct words *w, const char *mailbox, const char *separ
     CLEANUP(draft_clear) struct draft d = {0};
     CLEANUP(buf_clear) struct buf becomes = {0};
     const char *at = strrchr(alias, '@');
+    bool quoted = *separator == '"';
     enum err e;
 
-    buf_printf(&becomes, "%.*s%s%s", at ? (int)(at - alias) : 0, alias, separator,
+    buf_printf(&becomes, "%.*s%s%s", at ? (int)(at - alias) : 0, alias, separator + quoted,
                address_domain(alias));
     if (becomes.failed)
         return ERR_NOMEM;
 
+    if (quoted)
+        draft_text(&d, "\"");
     draft_local(&d, mailbox);
     draft_code(&d, WORD_TAG);
     draft_text(&d, separator);
@@ -146,7 +161,7 @@ static char *domain_unicode(const char *domain)
 
 enum err words_add_mailbox(struct words *w, const char *mailbox, const char *alias)
 {
-    static const char *const separators[] = {"@", "=", "%", " at "};
+    static const char *const separators[] = {"@", "\"@", "=", "=40", "%", " at "};
     const char *domain = address_domain(mailbox);
     char *unicode = domain_unicode(domain);
     enum err e = ERR_OK;

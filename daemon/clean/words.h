@@ -20,11 +20,14 @@ struct word {
     char *becomes; /* UTF-8 */
     bool hidden;   /* must not be left in what leaves */
     bool inside;   /* may stand behind a prefix, as in bounce-user=home.example */
+    size_t shared; /* how many first elements are those of the word before it in the list, too; no
+                      WORD_TAG is among them */
     size_t next;   /* of the words with the same first character; WORDS_NONE */
 };
 
-#define WORDS_BUCKETS 128u
-#define WORDS_NONE    SIZE_MAX
+#define WORDS_BUCKETS   128u
+#define WORD_SHARED_MAX 64u /* elements */
+#define WORDS_NONE      SIZE_MAX
 
 struct words {
     struct word *items;
@@ -35,8 +38,8 @@ struct words {
 void words_init(struct words *w);
 void words_clear(struct words *w);
 
-/* words_add_mailbox - local@domain with any +tag, in A- and U-labels; local=domain (VERP),
- * local%domain, "local at domain": all hidden, all become alias.
+/* words_add_mailbox - local@domain with any +tag, in A- and U-labels; "local"@domain; local=domain
+ * (VERP), local%domain, local=40domain, "local at domain": all hidden, all become alias.
  * words_add_name - the user's name before such an address, or as who wrote a quoted text.
  * words_add_first - the address by which the user writes to somebody for the first time.
  * words_add_shown - "user at example.com", as the relay shows a correspondent to the user.
