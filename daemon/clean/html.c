@@ -78,7 +78,7 @@ static bool name_usable(struct bytes name)
 
 static void value_decode(struct bytes value, struct buf *out)
 {
-    struct scan s = {.text = value, .layers = SCAN_ENTITIES};
+    struct scan s = {.text = value, .layers = SCAN_ENTITIES | SCAN_VALUE};
 
     scan_text_append(&s, 0, value.len, out);
 }
@@ -129,6 +129,16 @@ static struct bytes path_cut(struct bytes value)
     return value;
 }
 
+static enum err style_value_append(struct clean *c, struct bytes value, struct buf *out)
+{
+    CLEANUP(buf_clear) struct buf style = {0};
+    enum err e = css_append(c, value, true, &style);
+    struct scan s = clean_scan(c, buf_bytes(&style), SCAN_PERCENT, SCAN_AS_IS);
+    bool changed = false;
+
+    return e ? e : scan_replace(&s, out, &changed);
+}
+
 static enum err value_append(struct html *h, enum value_kind kind, struct bytes value,
                              struct buf *out, bool *usable)
 {
@@ -148,7 +158,7 @@ static enum err value_append(struct html *h, enum value_kind kind, struct bytes 
     case VALUE_CLASS:
         return classes_append(h, value, out);
     case VALUE_STYLE:
-        return css_append(h->c, value, true, out);
+        return style_value_append(h->c, value, out);
     }
     return ERR_OK;
 }

@@ -122,7 +122,7 @@ static bool domain_goes_on(const struct scan *s, size_t at)
     size_t len = 0;
 
     for (unsigned i = 0; i < FOLLOWING_MAX; i++) {
-        uint32_t c = scan_unseen_skip(s, at) > at ? ' ' : scan_next(s, &at);
+        uint32_t c = scan_parted(s, at) ? ' ' : scan_next(s, &at);
 
         if (match_is_alnum(c)) {
             label[len < sizeof label - 1 ? len++ : len] = (char)c;
@@ -150,13 +150,13 @@ static bool sentence_begins(const struct scan *s, size_t start, size_t at)
     return is_upper(first) && !is_upper(scan_cased(s, &at)) && !is_upper(scan_cased(s, &start));
 }
 
-/* Does the word from start end here? A tag ends it: clients put elements side by side. */
+/* Does the word from start end here? A tag ends it, too: clients put elements side by side. */
 static bool ends_here(const struct scan *s, size_t start, size_t at)
 {
     uint32_t c;
     size_t next;
 
-    if (scan_unseen_skip(s, at) > at)
+    if (scan_parted(s, at))
         return true;
     c = scan_next(s, &at);
     if (match_is_alnum(c))
@@ -164,7 +164,7 @@ static bool ends_here(const struct scan *s, size_t start, size_t at)
     if (s->loose || (c != '.' && c != '-'))
         return true;
     next = at;
-    if (scan_unseen_skip(s, at) > at || !match_is_alnum(scan_next(s, &next)))
+    if (scan_parted(s, at) || !match_is_alnum(scan_next(s, &next)))
         return true;
     return c == '.' && (sentence_begins(s, start, at) || !domain_goes_on(s, at));
 }

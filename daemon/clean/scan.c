@@ -7,12 +7,13 @@
 
 #define TOKEN_MAX_BYTES 1024u
 
-/* Behind tags and soft line breaks, where a word may begin whatever stands before them. */
+/* Behind what is no character; where that or an escape stands, a word may begin whatever stands
+ * before them. */
 static size_t unseen_pass(const struct scan *s, size_t at, struct match_before *before)
 {
     size_t behind = scan_unseen_skip(s, at);
 
-    if (behind > at)
+    if (scan_parted(s, at) || scan_parted(s, behind))
         *before = (struct match_before){0};
     return behind;
 }
@@ -76,10 +77,14 @@ static size_t reverse_match(const struct scan *s, size_t at, struct buf *token)
 }
 
 /* What follows "cid:" or "file:", up to a blank, quote or bracket. */
-static size_t link_match(const struct scan *s, size_t at, const char *scheme, struct buf *token)
+static size_t link_match(const struct scan *escaped, size_t at, const char *scheme,
+                         struct buf *token)
 {
+    struct scan plain = *escaped; /* backslashes part the pieces of a path */
+    const struct scan *s = &plain;
     size_t start;
 
+    plain.layers &= ~(unsigned)SCAN_BACKSLASH;
     for (; *scheme; scheme++)
         if (scan_next(s, &at) != (uint8_t)*scheme)
             return 0;

@@ -11,11 +11,13 @@
 
 /* How the source is encoded, innermost last; may be combined. */
 enum scan_layer {
-    SCAN_TAGS = 1,     /* HTML tags: those of blocks are a line break, others are skipped; a word
-                          may begin and end at any */
-    SCAN_ENTITIES = 2, /* HTML character references */
-    SCAN_PERCENT = 4,  /* %40, and %2540 */
-    SCAN_DELSP = 8,    /* format=flowed with delsp=yes: a soft line break is no character */
+    SCAN_TAGS = 1,       /* HTML tags: those of blocks are a line break, others are skipped; a word
+                            may begin and end at any */
+    SCAN_ENTITIES = 2,   /* HTML character references */
+    SCAN_PERCENT = 4,    /* %40, and %2540 */
+    SCAN_DELSP = 8,      /* format=flowed with delsp=yes: a soft line break is no character */
+    SCAN_BACKSLASH = 16, /* "\40 ", "\u0040", "\@" */
+    SCAN_VALUE = 32,     /* with SCAN_ENTITIES: an attribute's value, "&lt=1" is no reference */
 };
 
 /* How a replacement is written. */
@@ -52,6 +54,9 @@ uint32_t scan_cased(const struct scan *s, size_t *at);
 void scan_text_append(const struct scan *s, size_t at, size_t end, struct buf *out);
 /* scan_unseen_skip - behind tags and soft line breaks at at. */
 size_t scan_unseen_skip(const struct scan *s, size_t at);
+/* scan_parted - is there at at what no word of its own has in it: a tag, a soft line break, an
+ * escape? Words may begin and end there, as they do where those are not undone. */
+bool scan_parted(const struct scan *s, size_t at);
 /* scan_tag_end - behind the tag, comment or declaration that begins at at; at if none does. */
 size_t scan_tag_end(const struct scan *s, size_t at);
 

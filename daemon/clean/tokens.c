@@ -152,7 +152,7 @@ static enum err token_replace(void *context, enum scan_token kind, struct bytes 
 struct scan clean_scan(struct clean *c, struct bytes text, unsigned layers, enum scan_escape escape)
 {
     return (struct scan){.text = text,
-                         .layers = layers,
+                         .layers = layers | SCAN_BACKSLASH,
                          .words = &c->words,
                          .replacer = token_replace,
                          .context = c,
@@ -161,8 +161,8 @@ struct scan clean_scan(struct clean *c, struct bytes text, unsigned layers, enum
 
 bool clean_holds(const struct words *words, struct bytes text)
 {
-    static const unsigned layers[] = {0, SCAN_DELSP, SCAN_ENTITIES | SCAN_PERCENT,
-                                      SCAN_TAGS | SCAN_ENTITIES | SCAN_PERCENT};
+    static const unsigned layers[] = {0, SCAN_DELSP, SCAN_ENTITIES | SCAN_PERCENT | SCAN_BACKSLASH,
+                                      SCAN_TAGS | SCAN_ENTITIES | SCAN_PERCENT | SCAN_BACKSLASH};
 
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
         struct scan s = {.text = text, .layers = layers[i], .words = words};

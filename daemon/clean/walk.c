@@ -14,19 +14,83 @@
 static const struct {
     const char *name;
     uint32_t code;
+    bool bare; /* also without its semicolon (HTML 13.5) */
 } references[] = {
-    {"amp", '&'},       {"lt", '<'},       {"gt", '>'},
-    {"quot", '"'},      {"apos", '\''},    {"nbsp", 0xa0},
-    {"commat", '@'},    {"period", '.'},   {"plus", '+'},
-    {"equals", '='},    {"percnt", '%'},   {"lowbar", '_'},
-    {"hyphen", 0x2010}, {"dash", 0x2010},  {"colon", ':'},
-    {"sol", '/'},       {"bsol", '\\'},    {"num", '#'},
-    {"Tab", '\t'},      {"NewLine", '\n'}, {"shy", 0xad},
-    {"zwnj", 0x200c},   {"zwj", 0x200d},   {"lbrack", '['},
-    {"rbrack", ']'},    {"lpar", '('},     {"rpar", ')'},
-    {"semi", ';'},      {"comma", ','},    {"ZeroWidthSpace", 0x200b},
-    {"lsqb", '['},      {"rsqb", ']'},     {"LT", '<'},
-    {"GT", '>'},        {"AMP", '&'},
+    {"amp", '&', true},
+    {"AMP", '&', true},
+    {"lt", '<', true},
+    {"LT", '<', true},
+    {"gt", '>', true},
+    {"GT", '>', true},
+    {"quot", '"', true},
+    {"QUOT", '"', true},
+    {"nbsp", 0xa0, true},
+    {"shy", 0xad, true},
+    {"apos", '\'', false},
+    {"commat", '@', false},
+    {"period", '.', false},
+    {"plus", '+', false},
+    {"equals", '=', false},
+    {"percnt", '%', false},
+    {"lowbar", '_', false},
+    {"UnderBar", '_', false},
+    {"hyphen", 0x2010, false},
+    {"dash", 0x2010, false},
+    {"colon", ':', false},
+    {"semi", ';', false},
+    {"comma", ',', false},
+    {"sol", '/', false},
+    {"bsol", '\\', false},
+    {"num", '#', false},
+    {"lbrack", '[', false},
+    {"rbrack", ']', false},
+    {"lsqb", '[', false},
+    {"rsqb", ']', false},
+    {"lpar", '(', false},
+    {"rpar", ')', false},
+    {"Tab", '\t', false},
+    {"NewLine", '\n', false},
+    {"zwnj", 0x200c, false},
+    {"zwj", 0x200d, false},
+    {"lrm", 0x200e, false},
+    {"rlm", 0x200f, false},
+    {"ZeroWidthSpace", 0x200b, false},
+    {"NegativeVeryThinSpace", 0x200b, false},
+    {"NegativeThinSpace", 0x200b, false},
+    {"NegativeMediumSpace", 0x200b, false},
+    {"NegativeThickSpace", 0x200b, false},
+    {"NoBreak", 0x2060, false},
+    {"ApplyFunction", 0x2061, false},
+    {"af", 0x2061, false},
+    {"InvisibleTimes", 0x2062, false},
+    {"it", 0x2062, false},
+    {"InvisibleComma", 0x2063, false},
+    {"ic", 0x2063, false},
+};
+
+/* Code points without a glyph: Default_Ignorable_Code_Point, Unicode 15; and NUL, so that UTF-16
+ * shows its ASCII. */
+static const struct {
+    uint32_t first, last;
+} invisible[] = {
+    {0, 0},
+    {0xad, 0xad},
+    {0x34f, 0x34f},
+    {0x61c, 0x61c},
+    {0x115f, 0x1160},
+    {0x17b4, 0x17b5},
+    {0x180b, 0x180f},
+    {0x200b, 0x200f},
+    {0x202a, 0x202e},
+    {0x2060, 0x206f},
+    {0x3164, 0x3164},
+    {0xfe00, 0xfe0f},
+    {0xfeff, 0xfeff},
+    {0xffa0, 0xffa0},
+    {0xfff0, 0xfff8},
+    {0x1bca0, 0x1bca3},
+    {0x1d173, 0x1d17a},
+    {0xe0000, 0xe0fff},
 };
 
 /* Elements that a reader sees apart from what stands beside them, by CSS or by nature; any other
@@ -41,11 +105,14 @@ static const char *const block_tags[] = {
     "script",  "search",   "section",  "select",     "style",    "summary", "table",  "tbody",
     "td",      "textarea", "tfoot",    "th",         "thead",    "title",   "tr",     "ul"};
 
-/* Marks without a glyph, and NUL, so that UTF-16 shows its ASCII. */
 static bool is_invisible(uint32_t c)
 {
-    return c == 0 || c == 0xad || (c >= 0x200b && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||
-           (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || (c >= 0xfe00 && c <= 0xfe0f);
+    if (c && c < 0x80)
+        return false;
+    for (size_t i = 0; i < sizeof invisible / sizeof invisible[0]; i++)
+        if (c <= invisible[i].last)
+            return c >= invisible[i].first;
+    return false;
 }
 
 size_t scan_tag_end(const struct scan *s, size_t at)
@@ -161,6 +228,18 @@ static bool number_read(const struct scan *s, size_t *at, uint32_t *code)
     return true;
 }
 
+/* Behind its name. In an attribute what looks like a bare one may be a link's parameter. */
+static bool reference_ends(const struct scan *s, size_t *at, bool bare)
+{
+    uint8_t next = *at < s->text.len ? s->text.data[*at] : 0;
+
+    if (next == ';') {
+        (*at)++;
+        return true;
+    }
+    return bare && !(s->layers & SCAN_VALUE && (next == '=' || g_ascii_isalnum((char)next)));
+}
+
 /* A character reference at *at behind its "&"; false: it is none, *at stays. */
 static bool reference_read(const struct scan *s, size_t *at, uint32_t *code)
 {
@@ -176,10 +255,12 @@ static bool reference_read(const struct scan *s, size_t *at, uint32_t *code)
     }
     for (size_t i = 0; i < sizeof references / sizeof references[0]; i++) {
         size_t len = strlen(references[i].name);
+        size_t behind = *at + len;
 
-        if (len < left && memcmp(s->text.data + *at, references[i].name, len) == 0 &&
-            s->text.data[*at + len] == ';') {
-            *at += len + 1;
+        if (len > left || memcmp(s->text.data + *at, references[i].name, len) != 0)
+            continue;
+        if (reference_ends(s, &behind, references[i].bare)) {
+            *at = behind;
             *code = references[i].code;
             return true;
         }
@@ -253,17 +334,67 @@ static uint32_t escaped_rest(const struct scan *s, int first, size_t *at)
     return c;
 }
 
+/* Up to max hexadecimal digits at *at, which moves behind them; how many there are. */
+static unsigned hex_read(const struct scan *s, size_t *at, unsigned max, uint32_t *code)
+{
+    unsigned n;
+
+    *code = 0;
+    for (n = 0; n < max; n++) {
+        size_t next = *at;
+        int digit = hex_next(s, &next);
+
+        if (digit < 0)
+            break;
+        *code = *code * 16 + (uint32_t)digit;
+        *at = next;
+    }
+    return n;
+}
+
+/* The character of "\40 " in a style sheet, "\u0040" and "\x40" in a script, "\_" in Markdown, *at
+ * behind its backslash. Nothing but ASCII, and no letter alone: in "HOME\ann" it is no escape. */
+static uint32_t backslash_read(const struct scan *s, size_t *at)
+{
+    size_t next = *at;
+    uint32_t c = html_next(s, &next);
+    bool script = c == 'u' || c == 'x';
+    unsigned want = c == 'u' ? 4 : 2;
+    size_t digits = script ? next : *at;
+    uint32_t code;
+    unsigned n = hex_read(s, &digits, script ? want : 6, &code);
+
+    if (code > ' ' && code < 0x7f && (script ? n == want : n >= want)) {
+        *at = digits;
+        if (!script && html_next(s, &digits) == ' ')
+            *at = digits;
+        return code;
+    }
+    if (c >= 0x80 || !g_ascii_ispunct((char)c))
+        return '\\';
+    *at = next;
+    return c;
+}
+
 static uint32_t visible_next(const struct scan *s, size_t *at)
 {
     uint32_t c = html_next(s, at);
     int byte;
 
+    if (c == '\\' && s->layers & SCAN_BACKSLASH)
+        return backslash_read(s, at);
     if (c != '%' || !(s->layers & SCAN_PERCENT))
         return c;
     byte = escaped_byte(s, at);
     if (byte < 0)
         return c;
     return byte < 0x80 ? (uint32_t)byte : escaped_rest(s, byte, at);
+}
+
+bool scan_parted(const struct scan *s, size_t at)
+{
+    return scan_unseen_skip(s, at) > at ||
+           (s->layers & SCAN_BACKSLASH && at < s->text.len && s->text.data[at] == '\\');
 }
 
 uint32_t scan_cased(const struct scan *s, size_t *at)

@@ -13,10 +13,20 @@
 
 #define NAME_MIN_BYTES 3u /* shorter names are words of the language */
 
+/* Full-width and small forms, mathematical letters: the same characters in another cut. Circled
+ * ones are not among them: they stand before an address as numbers of a list. */
+static bool is_styled(uint32_t code)
+{
+    return (code >= 0xff01 && code <= 0xff5e) || (code >= 0xfe50 && code <= 0xfe6f) ||
+           (code >= 0x1d400 && code <= 0x1d7ff);
+}
+
 uint32_t word_fold(uint32_t code)
 {
-    if (code >= 0xff01 && code <= 0xff5e)
-        code -= 0xff01 - '!';
+    gunichar one;
+
+    if (is_styled(code) && g_unichar_fully_decompose(code, TRUE, &one, 1) == 1)
+        code = one;
     if (code < 0x80)
         return code >= 'A' && code <= 'Z' ? code + 32 : code;
     return code < 0x110000 ? g_unichar_tolower(code) : code;

@@ -49,7 +49,8 @@ enum err words_add_name(struct words *w, const char *name, const char *mailbox, 
 enum err words_add_first(struct words *w, const char *first, const char *real);
 enum err words_add_shown(struct words *w, const char *real);
 
-/* word_fold - one character as words hold it: lower case, full-width forms as ASCII. */
+/* word_fold - one character as words hold it: lower case, full-width, small and mathematical
+ * forms as what they stand for. */
 uint32_t word_fold(uint32_t code);
 
 #endif

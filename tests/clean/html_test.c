@@ -81,6 +81,12 @@ static const struct html_case cases[] = {
     {"<style>/* jane */@import 'x';p{a:b}@page Word{c:d}q{e:'}'}</style>",
      "<style>p{a:b}q{e:'}'}</style>"},
     {"<style><!-- p{a:b} --></style>", "<style> p{a:b} </style>"},
+    {"<style>p:after{content:\"jane\\.roe\\40 home.example\"}</style>",
+     "<style>p:after{content:\"shop@relay.example\"}</style>"},
+    {"<p style='content:\"jane.roe\\40 home.example\"'>",
+     "<p style=\"content:&#34;shop@relay.example&#34;\">"},
+    {"<a href='https://x.example/?a=1&lt=2&copy=3&amp=4'>",
+     "<a href=\"https://x.example/?a=1&#38;lt=2&#38;copy=3&#38;amp=4\">"},
     {"<style>p{mso-x:1}", "<style>p{}"},
     /* text */
     {"&#106;ane.roe@home.example", "shop@relay.example"},

@@ -101,6 +101,27 @@ static const struct scan_case cases[] = {
      "\xff\xfe"
      "A@r.example\xff"},
     /* percent escapes */
+    {0, false, "ja\xcd\x8fne\xd8\x9c@home\xe1\xa0\x8e.example", "A@r.example"},
+    {0, false,
+     "jane\xef\xb9\xabhome\xef\xb9\x92"
+     "example",
+     "A@r.example"},
+    {0, false,
+     "\xf0\x9d\x90\xa3"
+     "ane@home.example",
+     "A@r.example"},
+    {0, false, "\xe2\x91\xa0jane@home.example",
+     "\xe2\x91\xa0"
+     "A@r.example"},
+    /* backslashes */
+    {SCAN_BACKSLASH, false, "\"jane\\.\"", NULL},
+    {SCAN_BACKSLASH, false, "jane\\40 home\\.example", "A@r.example"},
+    {SCAN_BACKSLASH, false, "jane\\000040home.example", "A@r.example"},
+    {SCAN_BACKSLASH, false, "jane\\u0040home\\x2eexample", "A@r.example"},
+    {SCAN_BACKSLASH, false, "\\u003cjane\\@home.example\\u003e", "\\u003cA@r.example\\u003e"},
+    {SCAN_BACKSLASH, false, "HOME\\jane@home.example\\.org", "HOME\\A@r.example\\.org"},
+    {SCAN_BACKSLASH, false, "mary\\-jane@home.example", "mary\\-A@r.example"},
+    {0, false, "jane\\@home.example", NULL},
     {LINK, false, "mailto:jane%40home.example", "mailto:A@r.example"},
     {LINK, false, "u=%6Aane%2540home%2Eexample", "u=A@r.example"},
     {LINK, false, "jane%2525252540home.example", NULL},
@@ -111,6 +132,9 @@ static const struct scan_case cases[] = {
     {HTML, false, "&#106;ane&#x40;home&period;example&gt;", "A@r.example&gt;"},
     {HTML, false, "jane&commat;home.example", "A@r.example"},
     {HTML, false, "&#106ane@home.example", "A@r.example"},
+    {HTML, false, "jane&shy@home.example&gt", "A@r.example&gt"},
+    {HTML, false, "&ltjane&lrm;@&NoBreak;home.example", "&ltA@r.example"},
+    {HTML | SCAN_VALUE, false, "&ltjane@home.example", NULL},
     {HTML, false, "jane<wbr>@home<b>.example</b>", "<wbr><b>A@r.example</b>"},
     {HTML, false, "<i>jane</i>@home.example", "<i>A@r.example</i>"},
     {HTML, false, "jane@home.example<br>Jane", "A@r.example<br>Jane"},
