@@ -39,6 +39,9 @@
     X(CLEAN_LOOKUPS, "It names too many reverse addresses")                                        \
     X(CLEAN_CHARSET, "It is written in a character set that the relay does not know: send it as "  \
                      "UTF-8")                                                                      \
+    X(CLEAN_FILE,                                                                                  \
+      "It holds a message as a file that names you and cannot be taken apart: forward "            \
+      "it as text")                                                                                \
     X(CLEAN_ADDRESS, "Your mailbox address would still be found in it")
 
 #define CLEAN_REASON(name, text) name,

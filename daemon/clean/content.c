@@ -26,6 +26,12 @@ static const struct kind_row types[] = {
     {"text", "directory", CONTENT_VCARD},
     {"application", "vcard", CONTENT_VCARD},
     {"text", "rfc822-headers", CONTENT_DROPPED},
+    {"application", "x-eml", CONTENT_MESSAGE},
+    {"application", "eml", CONTENT_MESSAGE},
+    {"application", "rfc822", CONTENT_MESSAGE},
+    {"application", "mbox", CONTENT_MESSAGE},
+    {"application", "vnd.ms-outlook", CONTENT_ARCHIVE},
+    {"application", "x-mimearchive", CONTENT_ARCHIVE},
     {"text", "rtf", CONTENT_BINARY},
     {"text", NULL, CONTENT_TEXT},
     {"application", "ms-tnef", CONTENT_TNEF},
@@ -58,7 +64,9 @@ static const struct {
     {"smime.p7s", CONTENT_DROPPED, true}, {"smime.p7m", CONTENT_SEALED, true},
     {"smime.p7c", CONTENT_DROPPED, true}, {".ics", CONTENT_CALENDAR, false},
     {".vcf", CONTENT_VCARD, false},       {".asc", CONTENT_TEXT, false},
-    {".eml", CONTENT_MESSAGE, false},
+    {".eml", CONTENT_MESSAGE, false},     {".emlx", CONTENT_MESSAGE, false},
+    {".mbox", CONTENT_MESSAGE, false},    {".msg", CONTENT_ARCHIVE, false},
+    {".mht", CONTENT_ARCHIVE, false},     {".mhtml", CONTENT_ARCHIVE, false},
 };
 
 static bool ends_with(const char *name, const char *suffix)
@@ -105,6 +113,15 @@ static bool is_certs_only(GMimeContentType *type)
     return smime_type && strcasecmp(smime_type, "certs-only") == 0;
 }
 
+/* Programs call their messages as files by many types, and plain text. */
+static bool may_be_message(GMimeContentType *type, enum content_kind kind, enum content_kind named)
+{
+    bool plain = g_mime_content_type_is_type(type, "text", "plain");
+
+    return (named == CONTENT_MESSAGE && (kind == CONTENT_BINARY || plain)) ||
+           (named == CONTENT_ARCHIVE && kind == CONTENT_BINARY);
+}
+
 enum content_kind content_kind(GMimePart *part)
 {
     GMimeContentType *type = g_mime_object_get_content_type(GMIME_OBJECT(part));
@@ -118,7 +135,8 @@ enum content_kind content_kind(GMimePart *part)
     if (!name)
         return kind;
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++)
-        if ((suffixes[i].any_type || says_nothing(type)) && ends_with(name, suffixes[i].suffix))
+        if (ends_with(name, suffixes[i].suffix) && (suffixes[i].any_type || says_nothing(type) ||
+                                                    may_be_message(type, kind, suffixes[i].kind)))
             return suffixes[i].kind;
     return kind;
 }

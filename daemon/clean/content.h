@@ -13,6 +13,7 @@ enum content_kind {
     CONTENT_BINARY,
     CONTENT_OPAQUE,  /* PGP-encrypted: leaves, with a warning */
     CONTENT_MESSAGE, /* a message that is a file: encoded, or called x.eml */
+    CONTENT_ARCHIVE, /* x.mht, x.msg: mail to some programs, pages or text to others */
     CONTENT_RECEIPT, /* message/disposition-notification */
     CONTENT_DROPPED, /* keys, signatures, other forms of the same message */
     CONTENT_TNEF,

@@ -88,9 +88,14 @@ enum err part_append(struct clean *c, GMimePart *part, const char *path, struct 
                      bool *written);
 enum err attached_append(struct clean *c, GMimeMessagePart *part, const char *path, unsigned depth,
                          struct buf *out);
-/* message_append - the same of a message that was a file. Errors: ERR_FORMAT (it is none; out is as
- * before). */
+/* message_append - the same of a message that was a file. Errors: ERR_FORMAT (it is none that can
+ * be taken apart; out is as before). */
 enum err message_append(struct clean *c, struct bytes file, const char *path, struct buf *out);
+/* message_holds_trace - does a file that may be a message hold fields of mail systems?
+ * message_names_user - does it hold those, or an address of the user?
+ * Errors: none; true when memory is short. */
+bool message_holds_trace(struct bytes file);
+bool message_names_user(const struct clean *c, struct bytes file);
 enum err receipt_append(struct clean *c, struct bytes text, struct buf *out);
 
 /* ---- text.c, html.c, css.c, personal.c: text in UTF-8 ---- */

@@ -319,17 +319,30 @@ static enum err binary_append(struct clean *c, GMimePart *part, const char *path
     return e ? e : buf_error(out);
 }
 
-/* A file that says it is a message and is none is any file. */
-static enum err file_append(struct clean *c, GMimePart *part, const char *path, struct buf *out)
+/* A file that says it is a message and is none is any file, as long as it does not name the user. A
+ * page in an archive finds its pictures by fields that a message loses, so that stays what it is.
+ */
+static enum err file_append(struct clean *c, GMimePart *part, const char *path, struct buf *out,
+                            bool *written)
 {
     CLEANUP(buf_wipe) struct buf decoded = {0};
     enum err e = content_decode(part, &decoded);
 
-    e = e ? e : message_append(c, buf_bytes(&decoded), path, out);
+    if (e)
+        return e;
+    if (content_kind(part) == CONTENT_ARCHIVE && !message_names_user(c, buf_bytes(&decoded)))
+        return binary_append(c, part, path, out);
+    e = message_append(c, buf_bytes(&decoded), path, out);
     if (e != ERR_FORMAT)
         return e;
     err_note_clear();
-    return binary_append(c, part, path, out);
+    if (g_mime_content_type_is_type(g_mime_object_get_content_type(GMIME_OBJECT(part)), "text",
+                                    "*"))
+        return message_holds_trace(buf_bytes(&decoded))
+                   ? clean_refuse(c, CLEAN_FILE, path)
+                   : text_part_append(c, part, CONTENT_TEXT, path, out, written);
+    return message_names_user(c, buf_bytes(&decoded)) ? clean_refuse(c, CLEAN_FILE, path)
+                                                      : binary_append(c, part, path, out);
 }
 
 static enum err receipt_part_append(struct clean *c, GMimePart *part, struct buf *out)
@@ -361,7 +374,8 @@ static enum err kind_append(struct clean *c, GMimePart *part, const char *path, 
     case CONTENT_BINARY:
         return binary_append(c, part, path, out);
     case CONTENT_MESSAGE:
-        return file_append(c, part, path, out);
+    case CONTENT_ARCHIVE:
+        return file_append(c, part, path, out, written);
     case CONTENT_RECEIPT:
         return receipt_part_append(c, part, out);
     case CONTENT_DROPPED:

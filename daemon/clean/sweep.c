@@ -107,9 +107,10 @@ static bool is_searched(enum content_kind kind)
     case CONTENT_PIECE:
     case CONTENT_SEALED:
     case CONTENT_REPORT:
+    case CONTENT_MESSAGE: /* no message after all, or one that names nobody */
+    case CONTENT_ARCHIVE:
         return true;
     case CONTENT_BINARY:
-    case CONTENT_MESSAGE: /* no message after all */
     case CONTENT_OPAQUE:
         return false;
     }

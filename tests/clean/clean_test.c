@@ -17,6 +17,12 @@
 #define END        "--b--\r\n"
 #define PART(type) "--b\r\nContent-Type: " type "\r\n"
 
+/* A message as a file: trace fields, and a line that names its recipient. */
+#define TRACE  "Received: from janes-laptop (192.168.77.5)\r\n"
+#define FILED  TRACE "To: " CLEANING_MAILBOX "\r\nSubject: filed\r\n\r\nin\r\n"
+#define OCTETS "application/octet-stream; name="
+#define OLE    "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
 struct refusal_case {
     const char *raw;
     enum clean_reason reason;
@@ -47,6 +53,19 @@ static const struct refusal_case refusals[] = {
     {HEAD "Content-Type: text/html; charset=no-such\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
           "gr\xfc\xdf",
      CLEAN_CHARSET, "1"},
+    /* files that are messages and cannot be taken apart */
+    {MIXED TEXT PART(OCTETS "x.eml") "\r\n\x80\x81 \r\n" TRACE END, CLEAN_FILE, "2"},
+    {MIXED TEXT PART(OCTETS "x.EMLX") "\r\n?\r\n" CLEANING_MAILBOX "\r\n" END, CLEAN_FILE, "2"},
+    {MIXED TEXT PART(OCTETS "x.msg") "\r\n" OLE FILED "From: x\r\n" END, CLEAN_FILE, "2"},
+    {MIXED TEXT PART("application/mbox") "\r\nFrom a Sun Nov 22 10:00:00 2026\r\n" FILED
+                                         "\r\nFrom b Sun Nov 22 11:00:00 2026\r\n" FILED END,
+     CLEAN_FILE, "2"},
+    {MIXED TEXT PART("application/x-odd; name=x.msg") "Content-Transfer-Encoding: base64\r\n\r\n"
+                                                      "0M8R4KGxGuFqAGEAbgBlAC4AcgBvAGUAQABoAG8AbQBl"
+                                                      "AC4AZQB4AGEAbQBwAGwAZQA=\r\n" END,
+     CLEAN_FILE, "2"},
+    {MIXED TEXT PART("text/plain; name=x.mbox") "\r\nFrom a\r\n" FILED "\r\nFrom b\r\n" FILED END,
+     CLEAN_FILE, "2"},
     /* what rebuilding missed, the sweep sees */
     {HEAD "\r\njane<b></b>.roe@home.example\r\n", CLEAN_ADDRESS, "1"},
     {MIXED TEXT PART("text/x-odd") "\r\njane<i>.roe@home</i>.example\r\n" END, CLEAN_ADDRESS, "2"},
@@ -67,6 +86,12 @@ static void messages_that_name_the_user_are_refused(void **state)
         assert_non_null(clean_reason_text(refusal.reason));
     }
 }
+
+#define FILED_CLEAN                                                                                \
+    "Content-Type: message/rfc822\r\n"                                                             \
+    "Content-Disposition: attachment; filename=\"message.eml\"\r\n\r\n"                            \
+    "To: shop@relay.example\r\nSubject: filed\r\nMIME-Version: 1.0\r\n"                            \
+    "Content-Type: text/plain\r\nContent-Transfer-Encoding: 7bit\r\n\r\nin\r\n"
 
 struct part_case {
     const char *raw;
@@ -141,6 +166,29 @@ static const struct part_case parts[] = {
      "Date: Sun, 01 Nov 2020 00:00:00 +0000\r\nMIME-Version: 1.0\r\n"
      "Content-Type: text/plain\r\nContent-Transfer-Encoding: 7bit\r\n\r\nin\r\n--",
      "Received", ""},
+    /* ... as files, in whatever way they are kept */
+    {MIXED TEXT PART(OCTETS "x.eml") "\r\n" FILED END, FILED_CLEAN, "Received", ""},
+    {MIXED TEXT PART(OCTETS "x.eml") "\r\n\r\n\r\n" FILED END, FILED_CLEAN, "Received", ""},
+    {MIXED TEXT PART("message/rfc822") "\r\n\r\n" FILED END, FILED_CLEAN, "Received", ""},
+    {MIXED TEXT PART("application/x-eml") "\r\n" FILED END, FILED_CLEAN, "Received", ""},
+    {MIXED TEXT PART("text/plain; name=x.eml") "\r\n\xef\xbb\xbf" FILED END, FILED_CLEAN,
+     "Received", ""},
+    {MIXED TEXT PART(OCTETS "x.mht") "\r\n" FILED END, FILED_CLEAN, "Received", ""},
+    {MIXED TEXT PART(OCTETS "x.mbox") "\r\nFrom a Sun Nov 22 10:00:00 2026\r\n" FILED END,
+     FILED_CLEAN, "Received", ""},
+    /* the number is one of bytes with LF alone at line ends, or with CRLF */
+    {MIXED TEXT PART(OCTETS "x.emlx") "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+                                      "18=0ASubject: x=0A=0Ain=0A<plist>janes-mac</plist>\r\n" END,
+     "\r\n\r\nin\r\n", "plist", ""},
+    /* ... that are none, or pages that do not name the user */
+    {MIXED TEXT PART(OCTETS "x.eml") "\r\nhello\r\n" END, "name=\"x.eml\"", "=b\r", ""},
+    {MIXED TEXT PART(OCTETS "x.mht") "\r\nFrom: <Saved by Blink>\r\nContent-Type: text/plain\r\n"
+                                     "\r\nin\r\n" END,
+     "name=\"x.mht\"", "rfc822", ""},
+    {MIXED TEXT PART("text/plain; name=x.msg") "\r\nFrom: x\r\n\r\nin\r\n" END,
+     "From: x\r\n\r\nin\r\n", "rfc822", ""},
+    {MIXED TEXT PART("text/plain; name=x.eml") "\r\nhello " CLEANING_MAILBOX "\r\n" END,
+     "hello shop@relay.example", "octet", ""},
     /* receipts */
     {HEAD "Content-Type: message/disposition-notification\r\n\r\nReporting-UA: janes-mac\r\n"
           "Original-Recipient: rfc822;jane.roe@home.example\r\nFinal-Recipient: rfc822;x@y\r\n"
