@@ -354,7 +354,7 @@ enum err html_clean(struct clean *c, struct bytes text, bool legacy, struct buf 
         e = buf_error(&tags);
     if (e)
         return e;
-    armor_drop(c, &tags, &changed);
+    armor_drop(c, &tags, true, &changed);
     s = clean_scan(c, buf_bytes(&tags), SCAN_TAGS | SCAN_ENTITIES | SCAN_PERCENT, SCAN_AS_HTML);
     return scan_replace(&s, out, &changed);
 }

@@ -98,7 +98,7 @@ bool message_holds_trace(struct bytes file);
 bool message_names_user(const struct clean *c, struct bytes file);
 enum err receipt_append(struct clean *c, struct bytes text, struct buf *out);
 
-/* ---- text.c, html.c, css.c, personal.c: text in UTF-8 ---- */
+/* ---- text.c, armor.c, html.c, css.c, personal.c: text in UTF-8 ---- */
 
 struct text_form {
     bool flowed_delsp; /* format=flowed; delsp=yes */
@@ -114,7 +114,9 @@ enum err vcard_clean(struct clean *c, struct bytes text, const char *path, struc
                      bool *changed);
 /* armor_drop - take PGP keys and signatures that lie in a text out of it (they hold addresses in
  * base64), keep what was signed. Errors: none; changed as above. */
-void armor_drop(struct clean *c, struct buf *text, bool *changed);
+void armor_drop(struct clean *c, struct buf *text, bool html, bool *changed);
+/* armor_may_be - false: armor_drop would find nothing. */
+bool armor_may_be(struct bytes text);
 /* css_append - a style sheet, or the declarations of a style attribute. */
 enum err css_append(struct clean *c, struct bytes css, bool declarations, struct buf *out);
 /* class_append - a class or id as it leaves. */

@@ -293,6 +293,12 @@ static void armor_append(struct buf *out)
                             "> -----END PGP SIGNATURE-----\r\n");
 }
 
+static void endless_armor_append(struct buf *out)
+{
+    for (unsigned i = 0; i < 24000; i++)
+        buf_append_str(out, "> -----BEGIN PGP SIGNATURE-----\r\n> x\r\n");
+}
+
 static void links_append(struct buf *out)
 {
     for (unsigned i = 0; i < 100000; i++)
@@ -302,7 +308,7 @@ static void links_append(struct buf *out)
 /* A stranger may have sent it, and the user's client quotes it all. */
 static void what_is_quoted_costs_no_more_than_its_length(void **state)
 {
-    static void (*const texts[])(struct buf *) = {armor_append, links_append};
+    static void (*const texts[])(struct buf *) = {armor_append, endless_armor_append, links_append};
 
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {

@@ -105,6 +105,60 @@ def no_charset_is_guessed(run):
     assert part.get_content_charset() == 'utf-8' and cleaner.part_text(part) == '你好'
 
 
+KEY, SIGNATURE = ('-----%s PGP PUBLIC KEY BLOCK-----', '-----%s PGP SIGNATURE-----')
+BASE64 = [base64.b64encode(bytes(i + k for k in range(48))).decode() for i in range(4)] + ['mQE1']
+
+
+def armor_goes_and_nothing_with_it(run):
+    """With its end, without, quoted, cut short; and what only talks of it."""
+    def armor(what, *ends):
+        return [what % 'BEGIN', 'Version: x', ''] + BASE64 + ['=Ab1d'] + [what % end for end in ends]
+
+    for what in (KEY, SIGNATURE):
+        for mark in ('', '> ', '> > '):
+            for end in ('END',), ():
+                block = '\n'.join(mark + line for line in armor(what, *end))
+                answer_survives(run, mark + 'quoted\n' + block, what)
+                answer_survives(run, '\n'.join(block.splitlines()[:5]), what)
+            answer_survives(run, mark + what % 'BEGIN' + '\n', what)
+        for ends in ('END',), ():
+            answer_survives(run, ' '.join(armor(what, *ends)), what)
+            answer_survives(run, 'It is quoted: ' + '\n'.join(armor(what, *ends)), what)
+            answer_survives(run, 'It is quoted: ' + ' '.join(armor(what, *ends)), what)
+        answer_survives(run, '\n'.join(armor(what) + [''] + armor(what, 'END')), what)
+        for talk in ('The line %s was missing.', 'Is %s there?\nOr not?', '%s is the first line',
+                     'From %s to ' + what % 'END'):
+            talk %= what % 'BEGIN'
+            assert talk in answer_survives(run, talk, None, (b'plain',))
+            answer_survives(run, '<p>' + talk.replace(what % 'BEGIN', '<code>%s</code>' %
+                                                      what % 'BEGIN'), None, (b'html',))
+    signed = '-----BEGIN PGP SIGNED MESSAGE-----\n'
+    for head in ('', 'Hash: SHA256\n'):
+        answer_survives(run, signed + head + '\nquoted\n' + '\n'.join(armor(SIGNATURE, 'END')), '')
+
+
+def answer_survives(run, text, what, kinds=(b'plain', b'html')):
+    for kind in kinds:
+        for turn in (str, lambda t: t.replace('\n', '\r\n')):
+            body = turn(text + '\n\nMy answer.\nThanks\n-- \nx')
+            if kind == b'html':
+                body = body.replace('>', '&gt;') if what is not None else body
+                body = '<div>%s</div>' % re.sub('\r?\n', '<br>\\g<0>', body)
+            message, warned = run.clean_exactly((HEAD + b'Content-Type: text/' + kind +
+                                                 b'\n\n').replace(b'\n', b'\r\n') + body.encode())
+            got = cleaner.part_text(cleaner.parse(message)).replace('\r', '')
+            shown = cleaner.html_read(got).text if kind == b'html' else got.splitlines()
+            shown = [line.strip() for line in shown]
+            assert 'My answer.' in ' '.join(shown).replace('> My', '') and 'Thanks' in shown, got
+            assert ('quoted' in text) == ('quoted' in got), got
+            if what is not None:
+                assert 'PGP' not in got and not any(b in got for b in BASE64), (text, got)
+                assert warned == ['2:1'] * len(warned) and warned
+            else:
+                assert not warned and 'PGP' in got
+    return got
+
+
 def flowed_text_stays_flowed(run):
     text = 'a line that \r\ngoes on\r\n\r\n> quoted \r\n> too\r\n-- \r\nme\r\n'
     part = parts_of(run, leaf(b'text/plain; charset=utf-8; format=flowed; delsp=yes',
@@ -264,8 +318,8 @@ def corpus_loses_no_text(run):
 def main(program):
     run = cleaner.Cleaner(program)
     cases = [text_keeps_bytes_and_charset, changed_text_is_utf8,
-             labels_mean_what_clients_mean_by_them, no_charset_is_guessed, flowed_text_stays_flowed,
-             attachments_pass_byte_for_byte, names_survive_in_any_script,
+             labels_mean_what_clients_mean_by_them, no_charset_is_guessed,
+             armor_goes_and_nothing_with_it, flowed_text_stays_flowed, attachments_pass_byte_for_byte, names_survive_in_any_script,
              pictures_meet_their_links, styles_still_meet_their_elements,
              odd_text_takes_no_longer_than_other_text, corpus_loses_no_text]
     failed = 0
