@@ -213,6 +213,8 @@ enum err bounce_work(struct forward *f, int64_t now_s)
             return e;
         after = failure.n;
         e = bounce_one(f, &failure, now_s);
+        if (e == ERR_NOT_ACTIVE) /* a suspended profile: for days, perhaps */
+            continue;
         if (e) {
             worst = e;
             log_event(LOG_LEVEL_WARNING, "bounce.later", failure.id, e, -1, "%s", "");

@@ -84,6 +84,8 @@ struct forward_job {
     int64_t now_s;
     int64_t deadline_mono_ms;
     const struct forward_trial *trial; /* NULL: for real */
+    const id_text *siblings; /* of a reply: entries that this transaction has made already */
+    size_t n_siblings;
     bool drops; /* what is refused is dropped, and its sender hears nothing of it (LMTP) */
 };
 enum err forward_message(struct forward *f, const struct forward_job *job,

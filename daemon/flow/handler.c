@@ -68,8 +68,8 @@ static enum err find_route(struct forward *f, const char *address, struct policy
 static bool go_together(enum receive_protocol protocol, bool users, const struct policy_route *a,
                         const struct policy_route *b)
 {
-    if (a->kind != b->kind && (a->kind == POLICY_RETURN_PATH || b->kind == POLICY_RETURN_PATH))
-        return false;
+    if (a->kind == POLICY_RETURN_PATH || b->kind == POLICY_RETURN_PATH)
+        return a->kind == b->kind && strcmp(a->returned, b->returned) == 0;
     if (protocol != RECEIVE_SMTP && a->kind == b->kind)
         return true;
     return users ? strcmp(a->alias.user, b->alias.user) == 0 : a->alias.id == b->alias.id;
@@ -264,6 +264,14 @@ static void take_reports(struct forward *f, const struct receive_transaction *t,
         replies[0] = handler_answer(f, t, worst, r->n);
 }
 
+static bool names_one(const struct routes *r)
+{
+    for (size_t i = 1; i < r->n; i++)
+        if (routes_first(r, i) != 0)
+            return false;
+    return true;
+}
+
 /* Whoever answers writes to one return path. False: it is dealt with. */
 static bool is_answer(struct forward *f, const struct receive_transaction *t, struct bytes data,
                       struct reply *replies)
@@ -274,7 +282,7 @@ static bool is_answer(struct forward *f, const struct receive_transaction *t, st
 
     memcpy(about, r->items[0].returned, sizeof about);
     err_note_clear();
-    if (r->n == 1)
+    if (names_one(r))
         e = returned_answer(f, data, &r->items[0]);
     if (e == ERR_NOT_FOUND) {
         take_reports(f, t, data, replies);
@@ -282,8 +290,10 @@ static bool is_answer(struct forward *f, const struct receive_transaction *t, st
     }
     log_event(e ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "flow.answer", t->id, e, -1, "about=%s",
               about);
-    if (e)
-        replies[0] = handler_answer(f, t, e, 1);
+    for (size_t i = 0; e && i < (t->protocol == RECEIVE_LMTP ? r->n : 1); i++)
+        replies[i] = handler_answer(f, t, e, 1);
+    for (size_t i = 1; !e && i < r->n; i++)
+        r->items[i] = r->items[0];
     return !e;
 }
 

@@ -22,10 +22,11 @@ struct arrival {
     struct bytes data;
     int64_t deadline_mono_ms;
     struct sender_verdict verdict;
+    id_text *made; /* their entries */
+    size_t n_made;
 };
 
-static enum err reply_one(struct forward *f, const struct arrival *a, size_t i,
-                          struct reply_made *out)
+static enum err reply_one(struct forward *f, struct arrival *a, size_t i, struct reply_made *out)
 {
     const struct routes *r = a->t->handler_data;
     id_text queue_id;
@@ -37,6 +38,8 @@ static enum err reply_one(struct forward *f, const struct arrival *a, size_t i,
                               .data = a->data,
                               .now_s = clock_now_s(),
                               .deadline_mono_ms = a->deadline_mono_ms,
+                              .siblings = (const id_text *)a->made,
+                              .n_siblings = a->n_made,
                               .drops = a->t->protocol == RECEIVE_LMTP};
     int64_t start = clock_mono_ms();
     enum err e = ERR_OK;
@@ -47,6 +50,8 @@ static enum err reply_one(struct forward *f, const struct arrival *a, size_t i,
     err_note_clear();
     if (!e)
         e = reply_message(f, &job, out);
+    if (!e && out->claimed)
+        memcpy(a->made[a->n_made++], queue_id, sizeof queue_id);
     log_event(e ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "flow.reply", a->t->id, e,
               clock_mono_ms() - start, "entry=%s bytes=%zu%s%s", queue_id, a->data.len,
               !e && out->encrypted ? " encrypted=1" : "", e || out->writer ? "" : " repeat=1");
@@ -99,10 +104,12 @@ void replied_take(struct forward *f, const struct receive_transaction *t, struct
     bool all_or_none = t->protocol == RECEIVE_SMTP;
     struct answer *answers = calloc(r->n, sizeof *answers);
     struct arrival *arrival = calloc(1, sizeof *arrival);
-    enum err e = answers && arrival ? ERR_OK : ERR_NOMEM;
+    id_text *made = calloc(r->n, sizeof *made);
+    enum err e = answers && arrival && made ? ERR_OK : ERR_NOMEM;
 
     if (!e) {
-        *arrival = (struct arrival){.t = t, .data = data, .deadline_mono_ms = deadline_mono_ms};
+        *arrival = (struct arrival){
+            .t = t, .data = data, .deadline_mono_ms = deadline_mono_ms, .made = made};
         e = make_all(f, arrival, all_or_none, answers);
         if (!e)
             e = commit_all(f, t->id, answers, r->n);
@@ -114,6 +121,7 @@ void replied_take(struct forward *f, const struct receive_transaction *t, struct
         replies[0] = handler_answer(f, t, e, r->n);
     for (size_t i = 0; !all_or_none && i < r->n; i++)
         replies[i] = handler_answer(f, t, answers ? answers[routes_first(r, i)].result : e, 1);
+    free(made);
     free(arrival);
     free(answers);
 }

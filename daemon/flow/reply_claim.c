@@ -14,13 +14,37 @@ static enum err hash_text(struct bytes text, uint8_t out[STORE_BLOB_LEN])
                : err_note_openssl(ERR_NOMEM, "EVP_Digest");
 }
 
-static enum err message_id_hash(const struct reply_parcel *p, uint8_t out[STORE_BLOB_LEN])
+static void field_append(const struct reply_parcel *p, const char *name, struct buf *out)
 {
-    const struct message_field *field = message_find(&p->message, "Message-ID", 0);
-    CLEANUP(buf_clear) struct buf text = {0};
-    enum err e = field ? message_unfold(field->value, &text) : ERR_OK;
+    const struct message_field *field = message_find(&p->message, name, 0);
 
-    return e ? e : hash_text(bytes_of(buf_str(&text)), out);
+    if (field && message_unfold(field->value, out))
+        out->failed = true;
+    buf_append(out, "", 1);
+}
+
+static void list_append(const struct mailbox_list *list, struct buf *out)
+{
+    for (size_t i = 0; i < list->n; i++)
+        buf_printf(out, "%s\n", list->items[i].addr);
+    buf_append(out, "", 1);
+}
+
+/* The body, without what could be put behind it or above it in another's name: a DKIM signature
+ * covers neither all of the header nor the lines that end a body. */
+static struct bytes plain_body(struct bytes entity)
+{
+    for (size_t i = 0; i + 4 <= entity.len; i++)
+        if (memcmp(entity.data + i, "\r\n\r\n", 4) == 0) {
+            entity.data += i + 4;
+            entity.len -= i + 4;
+            break;
+        }
+    while (entity.len &&
+           (entity.data[entity.len - 1] == '\r' || entity.data[entity.len - 1] == '\n' ||
+            entity.data[entity.len - 1] == ' '))
+        entity.len--;
+    return entity;
 }
 
 /* A plain message is told from another by its own id and its content. */
@@ -28,31 +52,47 @@ static enum err plain_hash(const struct reply_parcel *p, struct store_claim *c)
 {
     CLEANUP(buf_wipe) struct buf text = {0};
     uint8_t content[STORE_BLOB_LEN];
-    enum err e = hash_text(p->opened.entity, content);
+    enum err e = hash_text(plain_body(p->opened.entity), content);
 
-    buf_append(&text, c->message_id, sizeof c->message_id);
+    if (message_count(&p->message, "Message-ID") > 1)
+        return err_note(ERR_UNPROVEN, "reply", "two ids");
+    field_append(p, "Message-ID", &text);
+    field_append(p, "Date", &text);
     buf_append(&text, content, sizeof content);
     buf_append_str(&text, p->parties.from.addr ? p->parties.from.addr : "");
     e = e ? e : buf_error(&text);
     return e ? e : hash_text(buf_bytes(&text), c->blob);
 }
 
+/* What was not encrypted has the same id and names the same recipients in each of its copies. */
+static enum err copies_hash(const struct reply_parcel *p, struct store_claim *c)
+{
+    CLEANUP(buf_clear) struct buf text = {0};
+    enum err e;
+
+    field_append(p, "Message-ID", &text);
+    list_append(&p->parties.to, &text);
+    list_append(&p->parties.cc, &text);
+    e = buf_error(&text);
+    c->named = true; /* or nobody would have come here: is_meant() of reply_prove.c */
+    return e ? e : hash_text(buf_bytes(&text), c->envelope);
+}
+
 static enum err claim_fill(const struct forward_job *job, const struct reply_parcel *p,
                            struct store_claim *c)
 {
-    enum err e = message_id_hash(p, c->message_id);
+    enum err e = ERR_OK;
 
-    if (e)
-        return e;
     memcpy(c->reverse, p->to.reverse, sizeof c->reverse);
     memcpy(c->entry, job->queue_id, sizeof c->entry);
     c->named = p->named;
     switch (p->opened.kind) {
     case OPEN_PLAIN:
-        return plain_hash(p, c);
+        e = plain_hash(p, c);
+        return e ? e : copies_hash(p, c);
     case OPEN_SIGNED:
         memcpy(c->blob, p->opened.signature_id, sizeof c->blob);
-        return ERR_OK;
+        return copies_hash(p, c);
     case OPEN_ENCRYPTED:
         memcpy(c->blob, p->opened.envelope_id, sizeof c->blob);
         memcpy(c->envelope, p->opened.envelope_id, sizeof c->envelope);
@@ -63,6 +103,15 @@ static enum err claim_fill(const struct forward_job *job, const struct reply_par
         return ERR_OK;
     }
     return ERR_BUG;
+}
+
+/* One person may be named twice in a transaction, by reverse alias and as in a first mail. */
+static bool is_sibling(const struct forward_job *job, const char *entry)
+{
+    for (size_t i = 0; i < job->n_siblings; i++)
+        if (strcmp(job->siblings[i], entry) == 0)
+            return true;
+    return false;
 }
 
 /* A session died between claim and answer: had its entry become durable? */
@@ -104,6 +153,8 @@ enum err reply_claim(struct forward *f, const struct forward_job *job, struct re
         p->repeat = true;
         return ERR_OK;
     case CLAIM_BUSY:
+        p->repeat = is_sibling(job, lost);
+        return p->repeat ? ERR_OK : ERR_BUSY;
     case CLAIM_ORPHAN: /* another session has taken it over */
         return ERR_BUSY;
     case CLAIM_FOREIGN:

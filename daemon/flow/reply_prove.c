@@ -30,6 +30,7 @@ struct keys {
     X509 *certs[KEYS_MAX];
     struct buf blobs[KEYS_MAX];
     size_t n;
+    bool used;
 };
 
 static void keys_clear(struct keys *k)
@@ -67,6 +68,7 @@ static enum err key_load(void *ctx, size_t which, size_t content_key_len, EVP_PK
     EVP_PKEY *key = NULL;
     enum err e;
 
+    k->used = true;
     provider_clear_error();
     if (failpoint("reply.key"))
         return ERR_HSM_AWAY;
@@ -214,6 +216,9 @@ static enum err prove_for(struct forward *f, const struct forward_job *job, cons
 
     if (e)
         return e == ERR_NOT_FOUND ? ERR_UNPROVEN : e;
+    /* what its own user sends meanwhile waits */
+    if (p->profile.state == PROFILE_SUSPENDED && is_aligned(job, p))
+        return err_note(ERR_NOT_ACTIVE, "profile", "it is suspended");
     if (!policy_replies(&p->profile, job->route->alias.user))
         return ERR_UNPROVEN;
     e = store_reply_policy_get(f->store, profile, &p->policy);
@@ -224,7 +229,7 @@ static enum err prove_for(struct forward *f, const struct forward_job *job, cons
     if (e)
         return e;
     e = open_with(job, &keys, p);
-    return e == ERR_UNPROVEN ? failure_count(f, job, p) : e;
+    return e == ERR_UNPROVEN && keys.used ? failure_count(f, job, p) : e;
 }
 
 struct profiles {

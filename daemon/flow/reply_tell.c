@@ -103,6 +103,8 @@ static enum err can_read(struct forward *f, const char *profile)
 
     if (e)
         return e;
+    if (p.state == PROFILE_SUSPENDED)
+        return err_note(ERR_NOT_ACTIVE, "profile", "it is suspended");
     return (p.state == PROFILE_ACTIVE || p.state == PROFILE_READY) && p.n_certs && p.n_domains
                ? ERR_OK
                : ERR_NOT_FOUND;

@@ -32,8 +32,9 @@ void reply_tell_first(struct forward *f, const struct reply_made *made);
 
 /* reply_tell_bounced - a reply could not be delivered; closes the failure.
  *   diagnostic  what a next hop wrote: only its harmless words are told
- * Errors: ERR_NOT_FOUND (nobody can be told: the profile is not in use, or what was kept of the
- * reply does not open), ERR_WRONG_STATE (closed already), those of store, queue, key service. */
+ * Errors: ERR_NOT_ACTIVE (its profile is suspended: later), ERR_NOT_FOUND (nobody can be told: the
+ * profile is not in use, or what was kept of the reply does not open), ERR_WRONG_STATE (closed
+ * already), those of store, queue, key service. */
 enum err reply_tell_bounced(struct forward *f, const struct queue_failure *failure,
                             const char *diagnostic, int64_t now_s);
 

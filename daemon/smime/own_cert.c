@@ -79,6 +79,8 @@ enum err own_cert_check(X509 *cert, const char *address, int64_t now_s)
 
     if (e)
         return e;
+    if (X509_get_extension_flags(cert) & EXFLAG_CRITICAL)
+        return refused("it has a critical extension that is not understood");
     if (X509_check_ca(cert) == 1)
         return refused("it is an authority's");
     if (!names(cert, address))

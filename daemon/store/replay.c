@@ -38,12 +38,11 @@ static enum err own_claim(struct store *s, struct sql *db, const struct store_cl
     return ERR_OK;
 }
 
-/* A blob that was honoured for somebody else is good for those it was sent to together with. */
-static enum err others_claim(struct sql *db, const struct store_claim *c, int64_t now_s,
+/* A blob that was honoured for somebody else is good for those it was sent to together with,
+ * whenever their copies come: one that was put off may take days. */
+static enum err others_claim(struct sql *db, const struct store_claim *c,
                              enum store_claim_answer *answer)
 {
-    static const uint8_t none[STORE_BLOB_LEN];
-    bool enveloped = memcmp(c->envelope, none, sizeof none) != 0;
     int64_t others = 0;
     int64_t together = 0;
     enum err e =
@@ -53,16 +52,10 @@ static enum err others_claim(struct sql *db, const struct store_claim *c, int64_
     e = e ? e
           : sql_one(db, &together,
                     "SELECT count(*) FROM reply_claim WHERE blob = ? AND reverse <> ?"
-                    " AND envelope = ? AND message_id = ? AND at_s > ?",
-                    "btbbi", blob_of(c->blob), c->reverse, blob_of(c->envelope),
-                    blob_of(c->message_id), now_s - STORE_CLAIM_TOGETHER_S);
-    if (!e && enveloped)
-        e = sql_one(db, &together,
-                    "SELECT count(*) FROM reply_claim WHERE blob = ? AND reverse <> ?"
                     " AND envelope = ?",
                     "btb", blob_of(c->blob), c->reverse, blob_of(c->envelope));
     if (!e)
-        *answer = !others || (together && (!enveloped || c->named)) ? CLAIM_GRANTED : CLAIM_FOREIGN;
+        *answer = !others || (together && c->named) ? CLAIM_GRANTED : CLAIM_FOREIGN;
     return e;
 }
 
@@ -70,10 +63,10 @@ static enum err claim_insert(struct store *s, struct sql *db, const struct store
                              int64_t now_s)
 {
     return sql_run(db,
-                   "INSERT OR REPLACE INTO reply_claim (blob, reverse, envelope, message_id, run,"
-                   " entry, done, at_s) VALUES (?, ?, ?, ?, ?, ?, 0, ?)",
-                   "btbbtti", blob_of(c->blob), c->reverse, blob_of(c->envelope),
-                   blob_of(c->message_id), s->run, c->entry, now_s);
+                   "INSERT OR REPLACE INTO reply_claim (blob, reverse, envelope, run, entry,"
+                   " done, at_s) VALUES (?, ?, ?, ?, ?, 0, ?)",
+                   "btbtti", blob_of(c->blob), c->reverse, blob_of(c->envelope), s->run, c->entry,
+                   now_s);
 }
 
 static enum err claim_write(struct store *s, struct sql *db, const struct store_claim *c,
@@ -86,7 +79,7 @@ static enum err claim_write(struct store *s, struct sql *db, const struct store_
     e = e ? e : own_claim(s, db, c, now_s, answer, entry);
     if (e == ERR_NOT_FOUND) {
         err_note_clear();
-        e = others_claim(db, c, now_s, answer);
+        e = others_claim(db, c, answer);
     } else if (!e && *answer == CLAIM_ORPHAN && lost[0] && strcmp(lost, entry) == 0) {
         *answer = CLAIM_GRANTED;
     }

@@ -10,17 +10,17 @@
 
 #include "daemon/store/store.h"
 
-#define STORE_BLOB_LEN         32u         /* SHA-256 */
-#define STORE_CLAIM_KEPT_S     (8 * 86400) /* a signature counts for 7 days */
-#define STORE_CLAIM_WORK_S     120         /* far longer than a session may take */
-#define STORE_CLAIM_TOGETHER_S (15 * 60)   /* copies of one signed-only message */
-#define STORE_FAILURE_SPAN_S   3600        /* failures are counted by the hour */
+#define STORE_BLOB_LEN       32u         /* SHA-256 */
+#define STORE_CLAIM_KEPT_S   (8 * 86400) /* a signature counts for 7 days */
+#define STORE_CLAIM_WORK_S   120         /* far longer than a session may take */
+#define STORE_FAILURE_SPAN_S 3600        /* failures are counted by the hour */
 
 struct store_claim {
-    uint8_t blob[STORE_BLOB_LEN];       /* what was signed, by whom, when */
-    uint8_t envelope[STORE_BLOB_LEN];   /* the EnvelopedData it came in; zero: in none */
-    uint8_t message_id[STORE_BLOB_LEN]; /* hash of the Message-ID */
-    bool named; /* is a certificate of the reverse alias among the envelope's recipients? */
+    uint8_t blob[STORE_BLOB_LEN]; /* what was signed, by whom, when */
+    /* The EnvelopedData it came in; of what was not encrypted its Message-ID, To and Cc. Copies for
+     * several correspondents share it. */
+    uint8_t envelope[STORE_BLOB_LEN];
+    bool named; /* is the reverse alias, or a certificate of it, among the envelope's recipients? */
     address_text reverse;
     id_text entry; /* of the queue, that the reply will have */
 };

@@ -66,6 +66,7 @@ static const char *const store_steps[STORE_SCHEMA] = {
     "  profile TEXT NOT NULL, entry TEXT NOT NULL, sent INTEGER NOT NULL) STRICT, WITHOUT ROWID;",
     "CREATE TABLE alias_cert (alias INTEGER NOT NULL REFERENCES alias ON DELETE CASCADE,"
     "  profile TEXT NOT NULL, cert BLOB NOT NULL, PRIMARY KEY (alias, profile)) STRICT;",
+    "ALTER TABLE reply_claim DROP COLUMN message_id;",
 };
 
 static const struct sql_schema store_schema = {

@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define STORE_SCHEMA 6 /* newer is refused, older is migrated */
+#define STORE_SCHEMA 7 /* newer is refused, older is migrated */
 
 struct store;
 

@@ -74,13 +74,12 @@ a_profile_that_said_nothing_requires_both_proofs_and_so_does_a_forgotten_one(voi
 
 /* ---- claims ---- */
 
-static struct store_claim claim_of(char blob, const char *reverse, char envelope, char message_id)
+static struct store_claim claim_of(char blob, const char *reverse, char envelope)
 {
     struct store_claim c = {.named = true};
 
     memset(c.blob, blob, sizeof c.blob);
     memset(c.envelope, envelope, sizeof c.envelope);
-    memset(c.message_id, message_id, sizeof c.message_id);
     (void)snprintf(c.reverse, sizeof c.reverse, "%s", reverse);
     assert_int_equal(id_new(c.entry), ERR_OK);
     return c;
@@ -97,8 +96,8 @@ static enum store_claim_answer ask(const struct store_claim *c, const char *lost
 
 static void a_claim_is_busy_then_a_repeat_and_free_again_after_its_release(void **state)
 {
-    struct store_claim c = claim_of('b', FIXTURE_REVERSE, 'e', 'm');
-    struct store_claim again = claim_of('b', FIXTURE_REVERSE, 'x', 'y');
+    struct store_claim c = claim_of('b', FIXTURE_REVERSE, 'e');
+    struct store_claim again = claim_of('b', FIXTURE_REVERSE, 'x');
     id_text entry = "";
 
     (void)state;
@@ -116,8 +115,8 @@ static void a_claim_is_busy_then_a_repeat_and_free_again_after_its_release(void 
 
 static void a_claim_of_a_dead_session_names_its_entry_and_is_taken_over(void **state)
 {
-    struct store_claim c = claim_of('b', FIXTURE_REVERSE, 'e', 'm');
-    struct store_claim again = claim_of('b', FIXTURE_REVERSE, 'e', 'm');
+    struct store_claim c = claim_of('b', FIXTURE_REVERSE, 'e');
+    struct store_claim again = claim_of('b', FIXTURE_REVERSE, 'e');
     id_text entry = "";
 
     (void)state;
@@ -131,27 +130,26 @@ static void a_claim_of_a_dead_session_names_its_entry_and_is_taken_over(void **s
     assert_int_equal(ask(&c, "", NOW + 1, entry), CLAIM_BUSY);
 }
 
-static void another_alias_needs_the_same_envelope_or_the_same_message_soon(void **state)
+static void another_alias_needs_the_same_envelope_and_a_name_in_it(void **state)
 {
     static const struct {
-        char envelope, second_envelope, second_id;
+        char second_envelope;
         bool named;
         int64_t later_s;
         enum store_claim_answer expected;
     } cases[] = {
-        {'e', 'e', 'n', true, 6 * 86400, CLAIM_GRANTED}, {'e', 'e', 'm', false, 1, CLAIM_FOREIGN},
-        {'e', 'f', 'm', true, 1, CLAIM_FOREIGN},         {'e', 0, 'm', true, 1, CLAIM_FOREIGN},
-        {0, 'e', 'm', true, 1, CLAIM_FOREIGN},           {0, 0, 'm', false, 14 * 60, CLAIM_GRANTED},
-        {0, 0, 'm', false, 16 * 60, CLAIM_FOREIGN},      {0, 0, 'n', false, 1, CLAIM_FOREIGN},
+        {'e', true, 1, CLAIM_GRANTED},
+        {'e', true, 6 * 86400, CLAIM_GRANTED},
+        {'e', false, 1, CLAIM_FOREIGN},
+        {'f', true, 1, CLAIM_FOREIGN},
     };
     id_text entry = "";
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char blob = (char)('A' + i);
-        struct store_claim first = claim_of(blob, FIXTURE_REVERSE, cases[i].envelope, 'm');
-        struct store_claim second =
-            claim_of(blob, FIXTURE_OTHER, cases[i].second_envelope, cases[i].second_id);
+        struct store_claim first = claim_of(blob, FIXTURE_REVERSE, 'e');
+        struct store_claim second = claim_of(blob, FIXTURE_OTHER, cases[i].second_envelope);
 
         second.named = cases[i].named;
         assert_int_equal(ask(&first, "", NOW, entry), CLAIM_GRANTED);
@@ -281,7 +279,7 @@ int main(void)
         CASE(a_profile_that_said_nothing_requires_both_proofs_and_so_does_a_forgotten_one),
         CASE(a_claim_is_busy_then_a_repeat_and_free_again_after_its_release),
         CASE(a_claim_of_a_dead_session_names_its_entry_and_is_taken_over),
-        CASE(another_alias_needs_the_same_envelope_or_the_same_message_soon),
+        CASE(another_alias_needs_the_same_envelope_and_a_name_in_it),
         CASE(failures_are_counted_for_one_reverse_alias_and_hour),
         CASE(a_thread_is_found_under_both_names_of_its_own_alias),
         CASE(a_message_sent_under_another_alias_of_the_user_is_known_as_such),
