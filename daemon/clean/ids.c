@@ -67,8 +67,11 @@ static void host_copy(const char *id, struct buf *host)
 /* In an id an address may have anything behind it. */
 static bool holds_mailbox(const struct clean *c, const char *id)
 {
-    const struct scan s = {
-        .text = bytes_of(id), .layers = SCAN_PERCENT, .loose = true, .words = &c->words};
+    const struct scan s = {.text = bytes_of(id),
+                           .layers = SCAN_PERCENT,
+                           .loose = true,
+                           .encoded = true,
+                           .words = &c->words};
 
     return scan_finds(&s);
 }

@@ -24,6 +24,10 @@ const struct word *match_word(const struct scan *s, size_t at, uint32_t c,
 /* match_hidden - does a word that must not be left begin there? */
 bool match_hidden(const struct scan *s, size_t at, uint32_t c, const struct match_before *before);
 
+/* match_encoded - behind the base64 that begins at at if a word that must not be left is in it; at
+ * if not. */
+size_t match_encoded(const struct scan *s, size_t at);
+
 /* match_is_alnum, match_is_blank - of a character as scan_next gives it. */
 bool match_is_alnum(uint32_t c);
 bool match_is_blank(uint32_t c);

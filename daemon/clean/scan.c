@@ -13,7 +13,7 @@ static size_t unseen_pass(const struct scan *s, size_t at, struct match_before *
 {
     size_t behind = scan_unseen_skip(s, at);
 
-    if (scan_parted(s, at) || scan_parted(s, behind))
+    if (behind > at || scan_parted(s, behind))
         *before = (struct match_before){0};
     return behind;
 }
@@ -29,7 +29,7 @@ bool scan_finds(const struct scan *s)
 
         if (c == SCAN_END)
             return false;
-        if (match_hidden(s, at, c, &before))
+        if (match_hidden(s, at, c, &before) || match_encoded(s, at) > at)
             return true;
         match_passed(&before, c);
         at = next;
@@ -167,6 +167,7 @@ static enum err place_replace(const struct scan *s, size_t at, uint32_t c,
                               const struct match_before *before, struct buf *out, size_t *end)
 {
     const struct word *word = match_word(s, at, c, before, end);
+    size_t encoded = word ? at : match_encoded(s, at);
     CLEANUP(buf_clear) struct buf token = {0};
     CLEANUP(buf_clear) struct buf becomes = {0};
     enum scan_token kind = SCAN_REVERSE;
@@ -175,6 +176,10 @@ static enum err place_replace(const struct scan *s, size_t at, uint32_t c,
 
     if (word) {
         scan_escaped_append(out, s->escape, bytes_of(word->becomes));
+        return ERR_OK;
+    }
+    if (encoded > at) {
+        *end = encoded;
         return ERR_OK;
     }
     *end = s->replacer && match_begins(s, before, c) ? token_match(s, at, c, &kind, &token) : 0;

@@ -37,6 +37,7 @@ struct scan {
     struct bytes text; /* UTF-8; stray bytes are passed by */
     unsigned layers;   /* of enum scan_layer */
     bool loose;        /* a word may stand behind "Letter-" and before ".pdf": file names */
+    bool encoded;      /* words are looked for inside base64, too; with it, it goes */
     const struct words *words;
     scan_replacer *replacer; /* NULL: no tokens */
     void *context;

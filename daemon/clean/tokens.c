@@ -153,6 +153,7 @@ struct scan clean_scan(struct clean *c, struct bytes text, unsigned layers, enum
 {
     return (struct scan){.text = text,
                          .layers = layers | SCAN_BACKSLASH,
+                         .encoded = true,
                          .words = &c->words,
                          .replacer = token_replace,
                          .context = c,
@@ -165,7 +166,8 @@ bool clean_holds(const struct words *words, struct bytes text)
                                       SCAN_TAGS | SCAN_ENTITIES | SCAN_PERCENT | SCAN_BACKSLASH};
 
     for (size_t i = 0; i < sizeof layers / sizeof layers[0]; i++) {
-        struct scan s = {.text = text, .layers = layers[i], .words = words};
+        struct scan s = {
+            .text = text, .layers = layers[i], .encoded = layers[i] == 0, .words = words};
 
         if (scan_finds(&s))
             return true;

@@ -174,6 +174,8 @@ size_t scan_unseen_skip(const struct scan *s, size_t at)
 {
     size_t before;
 
+    if (at >= s->text.len || (s->text.data[at] != '<' && s->text.data[at] != ' '))
+        return at; /* most places: this is asked at each */
     do {
         before = at;
         if (s->layers & SCAN_TAGS && at < s->text.len && s->text.data[at] == '<' &&

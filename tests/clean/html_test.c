@@ -55,6 +55,11 @@ static const struct html_case cases[] = {
      "<a href=\"https://x.example/?a=b&#38;c=%20d\">"},
     {"<a href=' MAILTO:Jane.Roe%40home.example?cc=jane.roe&#64;home.example'>",
      "<a href=\"MAILTO:shop@relay.example?cc=shop@relay.example\">"},
+    {"<a "
+     "href='https://x.example/"
+     "event?eid=YWJjMTIzZGVmNDU2IGphbmUucm9lQGhvbWUuZXhhbXBsZQ&amp;y'>https://x.example/"
+     "event?eid=YWJjMTIzZGVmNDU2IGphbmUucm9lQGhvbWUuZXhhbXBsZQ",
+     "<a href=\"https://x.example/event?eid=&#38;y\">https://x.example/event?eid="},
     {"<a href=mailto:r-abcdefghijklmnop@relay.example>", "<a href=\"mailto:bob@corp.example\">"},
     {"<a href=file:///x><a href=mailbox:///x><a href='java\nscript:x'><img src=C:\\x>",
      "<a><a><a><img>"},

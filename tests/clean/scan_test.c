@@ -152,6 +152,12 @@ static const struct scan_case cases[] = {
      "<b>Jane</b><span>A@r.example</span><i>Tel</i>"},
     {HTML, false, "<b>Jane Roe</b><i>jane@home.example</i>", "<b></b><i>A@r.example</i>"},
     {HTML, false, "x<b></b>jane@home.example.<i>Please", "x<b></b>A@r.example.<i>Please"},
+    /* base64 */
+    {0, false, "/event?eid=YWJjMTIzZGVmNDU2IGphbmVAaG9tZS5leGFtcGxl&x=1", "/event?eid=&x=1"},
+    {0, false, "e=ab%3DeyJlbWFpbCI6ImphbmVAaG9tZS5leGFtcGxlIiwieCI6Iv_--yJ9.c", "e=ab%3D.c"},
+    {0, false, "x1YWJjMTIzZGVmNDU2IGphbmVAaG9tZS5leGFtcGxl y", " y"},
+    {0, false, "?q=%2f%2fu%2BEg1qYW5lQGhvbWUuZXhhbXBsZRo%3D&", "?q=%3D&"},
+    {0, false, "eid=YWJjMTIzZGVmNDU2IG1hcnktamFuZUBob21lLmV4YW1wbGU=", NULL},
     /* soft line breaks */
     {SCAN_DELSP, false, "> jane@ \r\n> home.example", "> A@r.example"},
     {0, false, "jane@ \r\nhome.example", NULL},
@@ -159,8 +165,11 @@ static const struct scan_case cases[] = {
 
 static void one_case(const struct words *words, const struct scan_case *c)
 {
-    const struct scan s = {
-        .text = bytes_of(c->text), .layers = c->layers, .loose = c->loose, .words = words};
+    const struct scan s = {.text = bytes_of(c->text),
+                           .layers = c->layers,
+                           .loose = c->loose,
+                           .encoded = true,
+                           .words = words};
     CLEANUP(buf_clear) struct buf out = {0};
     bool changed = false;
 
@@ -200,6 +209,7 @@ static void what_is_found_is_what_is_replaced(void **state)
         const struct scan s = {.text = bytes_of(cases[i].text),
                                .layers = cases[i].layers,
                                .loose = cases[i].loose,
+                               .encoded = true,
                                .words = &words};
         CLEANUP(buf_clear) struct buf out = {0};
         bool changed = false;
