@@ -304,3 +304,50 @@ enum err charset_to_utf8(struct bytes text, const char *charset, struct buf *out
     convert(cd, text, out);
     return buf_error(out);
 }
+
+/* How long the label is that begins the text, up to what follows one in an encoded word; 0: none.
+ */
+static size_t word_label_len(struct bytes text)
+{
+    size_t len = 0;
+
+    while (len < text.len && len <= LABEL_MAX_BYTES &&
+           (g_ascii_isalnum((char)text.data[len]) || strchr("-_.:+()", text.data[len])) &&
+           text.data[len])
+        len++;
+    return len && len <= LABEL_MAX_BYTES && len < text.len && strchr("?*", text.data[len]) ? len
+                                                                                           : 0;
+}
+
+/* A label as GMime knows it; what a converter alone does not do is left to it. */
+static void label_append(struct bytes label, struct buf *out)
+{
+    char word[LABEL_MAX_BYTES + 1];
+    char folded[LABEL_MAX_BYTES + 1];
+    const char *name;
+
+    (void)snprintf(word, sizeof word, "%.*s", (int)label.len, (const char *)label.data);
+    name = charset_name(word, folded);
+    if (!name && strncmp(folded, "cp", 2) == 0)
+        name = folded;
+    if (!name || strcmp(name, ISO_2022_JP) == 0 || strcmp(name, US_ASCII) == 0)
+        buf_append_bytes(out, label);
+    else
+        buf_append_str(out, name);
+}
+
+enum err charset_words_name(struct bytes value, struct buf *out)
+{
+    while (value.len) {
+        const uint8_t *found = memmem(value.data, value.len, "=?", 2);
+        size_t n = found ? (size_t)(found - value.data) + 2 : value.len;
+        struct bytes label;
+
+        buf_append(out, value.data, n);
+        value = (struct bytes){value.data + n, value.len - n};
+        label = (struct bytes){value.data, word_label_len(value)};
+        label_append(label, out);
+        value = (struct bytes){value.data + label.len, value.len - label.len};
+    }
+    return buf_error(out);
+}

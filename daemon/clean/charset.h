@@ -14,4 +14,8 @@
  * Errors: ERR_NOMEM. */
 enum err charset_to_utf8(struct bytes text, const char *charset, struct buf *out, bool *guessed);
 
+/* charset_words_name - append a header field's value with the labels of its encoded words as GMime
+ * is to read them: the same table. Errors: ERR_NOMEM. Source: RFC 2047 2, RFC 2231 5. */
+enum err charset_words_name(struct bytes value, struct buf *out);
+
 #endif

@@ -4,6 +4,7 @@
  * Fields the user's client protected count before those of the outer header; with RFC 9788 the
  * outer ones do not count at all. Everything is ASCII; nothing of a field is copied unread. */
 #include "daemon/base/id.h"
+#include "daemon/clean/charset.h"
 #include "daemon/clean/internal.h"
 #include "daemon/message/address.h"
 #include "daemon/message/date.h"
@@ -134,8 +135,11 @@ enum err recipients_append(struct clean *c, struct buf *out, const char *name, s
 {
     CLEANUP(mailbox_list_clear) struct mailbox_list parsed = {0};
     CLEANUP(buf_clear) struct buf list = {0};
-    enum err e = mailbox_list_parse(value, &parsed);
+    CLEANUP(buf_clear) struct buf named = {0};
+    enum err e = charset_words_name(value, &named);
 
+    if (!e)
+        e = mailbox_list_parse(buf_bytes(&named), &parsed);
     for (size_t i = 0; !e && i < parsed.n; i++)
         e = one_append(c, &parsed.items[i], strict, &list);
     if (e || !list.len)
@@ -149,15 +153,18 @@ enum err recipients_append(struct clean *c, struct buf *out, const char *name, s
 enum err subject_append(struct clean *c, struct buf *out, struct bytes value)
 {
     CLEANUP(buf_wipe) struct buf unfolded = {0};
+    CLEANUP(buf_wipe) struct buf named = {0};
     CLEANUP(buf_wipe) struct buf clean = {0};
     enum err e = message_unfold(value, &unfolded);
     char *text;
     struct scan s;
     bool changed = false;
 
-    if (e || !unfolded.len)
+    if (!e)
+        e = charset_words_name(buf_bytes(&unfolded), &named);
+    if (e || !named.len)
         return e;
-    text = g_mime_utils_header_decode_text(NULL, buf_str(&unfolded));
+    text = g_mime_utils_header_decode_text(NULL, buf_str(&named));
     s = clean_scan(c, bytes_of(text), SCAN_ENTITIES | SCAN_PERCENT, SCAN_AS_IS);
     e = scan_replace(&s, &clean, &changed);
     g_free(text);

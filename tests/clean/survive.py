@@ -85,6 +85,19 @@ def changed_reads(run, label, data, text):
         assert got.strip() == text + ' shop@relay.example', (kind, text, got)
 
 
+def words_of_the_header_are_read_alike(run):
+    for label, text, codec in (
+            ('ks_c_5601-1987', '안녕 똠방각하', 'cp949'), ('x-sjis', '①髙', 'cp932'),
+            ('iso-8859-1', '5 €', 'cp1252'), ('win-1251', 'Привет', 'cp1251'),
+            ('iso-8859-8-i', 'שלום', 'iso-8859-8'), ('x-gbk*zh', '朱镕基', 'gbk'),
+            ('iso-2022-jp', '漢字', 'iso-2022-jp'), ('utf-8', 'é', 'utf-8')):
+        word = '=?%s?B?%s?=' % (label, base64.b64encode(text.encode(codec)).decode())
+        head = HEAD.replace(b'To: ', b'To: %s <' % word.encode()).replace(b'\nDate', b'>\nDate')
+        message = cleaner.parse(run.clean(head + b'Subject: Re: ' + word.encode() + b'\n\nx')[0])
+        assert cleaner.header_text(message['Subject']) == 'Re: ' + text, label
+        assert text in cleaner.header_text(message['To']), (label, message['To'])
+
+
 def no_charset_is_guessed(run):
     """Of text that nobody can read nothing is rewritten; what need not be rewritten leaves."""
     data = 'é €'.encode('cp1252')
@@ -319,6 +332,7 @@ def main(program):
     run = cleaner.Cleaner(program)
     cases = [text_keeps_bytes_and_charset, changed_text_is_utf8,
              labels_mean_what_clients_mean_by_them, no_charset_is_guessed,
+             words_of_the_header_are_read_alike,
              armor_goes_and_nothing_with_it, flowed_text_stays_flowed, attachments_pass_byte_for_byte, names_survive_in_any_script,
              pictures_meet_their_links, styles_still_meet_their_elements,
              odd_text_takes_no_longer_than_other_text, corpus_loses_no_text]
