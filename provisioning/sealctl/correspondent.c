@@ -61,6 +61,9 @@ enum err correspondent_import_command(struct session *s, char **args)
         return e;
     if (strlen(buf_str(&file)) != file.len)
         return err_note(ERR_FORMAT, args[1], "is not PEM");
+    if (strstr(buf_str(&file), "PRIVATE KEY-----"))
+        return err_note(ERR_FORMAT, args[1],
+                        "holds a private key, which is its owner's alone: give the certificate");
     request = request_with("reverse", args[0]);
     (void)cJSON_AddStringToObject(request, "certificate", buf_str(&file));
     e = relay_call(s, "correspondent.import", request, &answer);

@@ -169,15 +169,35 @@ def only_what_is_good_is_kept_and_only_the_operator_replaces_what_was_imported(r
     assert shown(r, reverse)['certificate']['sha256'] == newer.fingerprint()
 
 
+ASKS = ('-----BEGIN CERTIFICATE-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,'
+        '00112233445566778899AABBCCDDEEFF\n\nMAMCAQE=\n-----END CERTIFICATE-----\n')
+
+
 @case
 def a_certificate_that_does_not_fit_is_not_imported(r):
     w = world(r)
     reverse = shown(r, 'bob@shop.example.net')['reverse']
     before = shown(r, reverse)
+    odd = w['ca'].issue('bob@shop.example.net', 'odd',
+                        purpose='emailProtection\n1.2.3.4=critical,ASN1:NULL')
+
+    def text_of(path):
+        with open(path, encoding='ascii') as file:
+            return file.read()
+
+    def with_text(name, text):
+        path = os.path.join(w['folder'], name)
+        with open(path, 'w', encoding='ascii') as file:
+            file.write(text)
+        return path
     for name, path, why in (('old', w['old'].cert, 'expired'), ('weak', w['weak'].cert, 'RSA'),
                             ('eve', w['eve'].cert, 'does not name'),
                             ('CA', w['ca'].cert, 'authority'),
-                            ('a key', w['bob'].key, 'PEM')):
+                            ('odd', odd.cert, 'critical extension'),
+                            ('a key', w['bob'].key, 'private key'),
+                            ('a key with it', with_text('key.pem', text_of(w['bob'].cert) +
+                                                        text_of(w['bob'].key)), 'private key'),
+                            ('encrypted', with_text('asks.pem', ASKS), 'PEM')):
         text = refused(r, 'correspondent', 'import', reverse, path)
         assert why in text, (name, text)
     only_signs = shown(r, 'signs@shop.example.net')['reverse']
