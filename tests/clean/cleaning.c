@@ -45,7 +45,7 @@ enum err clean_entity(struct bytes outer, struct bytes entity, struct clean_outp
                                    .mailboxes = mailboxes,
                                    .domains = domains,
                                    .domain = CLEANING_DOMAIN,
-                                   .lookups = {NULL, address_real, id_find},
+                                   .lookups = {NULL, address_real, id_find, NULL},
                                    .now_s = CLEANING_NOW_S};
 
     return e ? e : clean_reply(&in, out, refusal);
