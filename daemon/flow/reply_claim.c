@@ -34,7 +34,9 @@ static void list_append(const struct mailbox_list *list, struct buf *out)
  * covers neither all of the header nor the lines that end a body. */
 static struct bytes plain_body(struct bytes entity)
 {
-    for (size_t i = 0; i + 4 <= entity.len; i++)
+    bool headed = entity.len < 2 || memcmp(entity.data, "\r\n", 2) != 0;
+
+    for (size_t i = 0; headed && i + 4 <= entity.len; i++)
         if (memcmp(entity.data + i, "\r\n\r\n", 4) == 0) {
             entity.data += i + 4;
             entity.len -= i + 4;

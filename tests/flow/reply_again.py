@@ -120,9 +120,11 @@ def a_plain_reply_leaves_once_whatever_is_put_around_it(r):
                   replies.message(b'Message-ID: <x@y.example>\n' + head, entity)):
         assert transact(r, False, [talk.reverse], again).codes()[1][0] in ('250', '550'), again
         settled(r, talk.box)
-    other = replies.message(replies.fields(talk.reverse), entity)
-    assert transact(r, False, [talk.reverse], other).codes()[1] == ['250']
-    arrived(talk.box)
+    head = replies.fields(talk.reverse)
+    for other in (entity, b'\nFirst.\n\nBye\n', b'\nSecond.\n\nBye\n'):
+        told = transact(r, False, [talk.reverse], replies.message(head, other))
+        assert told.codes()[1] == ['250'], other
+        arrived(talk.box)
     policy(r)
 
 
